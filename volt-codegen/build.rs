@@ -19,7 +19,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={}", proto.display());
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo runs this")?);
 
-    let current = proto.join(fs::read_to_string(proto.join("VERSION"))?.trim());
+    let version = fs::read_to_string(proto.join("VERSION"))?;
+    fs::write(out.join("version.rs"), format!("{:?}", version.trim()))?;
+    let current = proto.join(version.trim());
     fs::write(out.join("bundled.rs"), files(&current)?)?;
     fs::write(out.join("secrets.rs"), secrets(&current.join("SECRETS"))?)?;
 

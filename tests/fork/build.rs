@@ -1,8 +1,9 @@
-//! Generates the fork, and an earlier state of it: without the method, the field and the package that were added.
+//! Generates the fork, an earlier state of it, without the method, the field and the package that were added, and a fork
+//! of the whole API.
 
 use std::{env, error::Error, fs, path::PathBuf};
 
-use volt_codegen::build::Builder;
+use volt_codegen::{VOLT_API, build::Builder};
 
 const VOLT: &str = "tdx/volt_api/volt/v1/volt.proto";
 const FILES: [&str; 3] =
@@ -23,6 +24,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let files = FILES[..2].iter().map(|file| before.join(file));
     Builder::default().own_volt_api().file_name("before.rs").compile(files, [&before])?;
+
+    // The whole API of the SDK as a fork, with one more field. It shares all other types with the SDK, which are those of
+    // any version.
+    let whole = out.join("whole");
+    for (file, text) in VOLT_API {
+        let path = whole.join(file);
+        fs::create_dir_all(path.parent().ok_or("the file has a folder")?)?;
+        let resource = "message Resource {";
+        fs::write(path, text.replace(resource, &format!("{resource} string mood = 900;")))?;
+    }
+    let files = VOLT_API.iter().map(|(file, _)| whole.join(file));
+    let builder = Builder::default().own_volt_api().share_volt_api(true);
+    builder.file_name("whole.rs").compile(files, [&whole])?;
 
     // An invented API and its next version.
     for (version, files) in [("old", &["acme"][..]), ("new", &["acme", "moved"])] {

@@ -86,6 +86,13 @@ impl Builder {
         self
     }
 
+    /// Sets whether the messages and enums of the crate's own version of the Volt API that are the same in `volt-api`
+    /// are those of `volt-api`: see [`Options::share_volt_api`]. Default: false.
+    pub fn share_volt_api(mut self, share: bool) -> Self {
+        self.options = self.options.share_volt_api(share);
+        self
+    }
+
     /// Sets the name of the file. Default: `volt.rs`.
     pub fn file_name(mut self, name: impl Into<String>) -> Self {
         self.file_name = name.into();

@@ -11,6 +11,9 @@ type Files = &'static [(&'static str, &'static str)];
 /// The API files of this crate's version, by the names under which they are imported.
 pub const VOLT_API: Files = include!(concat!(env!("OUT_DIR"), "/bundled.rs"));
 
+/// The version of these files.
+pub(crate) const VERSION: &str = include!(concat!(env!("OUT_DIR"), "/version.rs"));
+
 /// The versions of the Volt API that are part of this crate, the oldest first, with their files.
 pub const VERSIONS: &[(&str, Files)] = include!(concat!(env!("OUT_DIR"), "/versions.rs"));
 

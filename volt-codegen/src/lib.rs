@@ -55,6 +55,7 @@ mod model;
 mod names;
 mod options;
 mod output;
+mod same;
 mod scopes;
 mod source;
 pub mod text;
@@ -71,6 +72,7 @@ pub use crate::{
     error::{Error, Place, Problem},
     options::{BULK, Layout, Options, Server},
     output::{GeneratedFile, Output},
+    same::same_types,
     source::Sources,
 };
 
@@ -83,6 +85,13 @@ pub use crate::{
 /// one of the Volt API, which is built in, and other definitions.
 pub fn generate(set: &FileDescriptorSet, options: &Options) -> Result<Output, Error> {
     fork::check(set, options)?;
+    let shared;
+    let options = if options.shares_volt_api {
+        shared = same::sharing_volt_api(set, options.clone())?;
+        &shared
+    } else {
+        options
+    };
     let model = model::Model::new(set, options)?;
     let mut features: Vec<String> =
         model.services().filter_map(|service| service.feature.clone()).collect();

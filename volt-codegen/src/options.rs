@@ -45,6 +45,10 @@ pub struct Options {
     pub(crate) renames: BTreeMap<String, String>,
     pub(crate) since: BTreeMap<String, String>,
     pub(crate) former: BTreeMap<String, String>,
+    pub(crate) reexports: BTreeMap<String, String>,
+    pub(crate) also: BTreeMap<String, BTreeSet<String>>,
+    pub(crate) shares_volt_api: bool,
+    pub(crate) taken: BTreeMap<String, BTreeSet<String>>,
     pub(crate) any_types: bool,
     pub(crate) parallel: bool,
 }
@@ -90,6 +94,10 @@ impl Default for Options {
             renames: BTreeMap::new(),
             since: BTreeMap::new(),
             former: BTreeMap::new(),
+            reexports: BTreeMap::new(),
+            also: BTreeMap::new(),
+            shares_volt_api: false,
+            taken: BTreeMap::new(),
             any_types: true,
             parallel: true,
         }
@@ -214,6 +222,14 @@ impl Options {
         self
     }
 
+    /// Declares a name that hand-written code uses beside the generated code, so that nothing generated has it. The scope
+    /// is the full name of a service, for a method of its client; or empty, for the accessor or the Cargo feature of a
+    /// service. A method whose name is taken gets a number, and a service the suffix `_service`. Default: none.
+    pub fn taken_name(mut self, scope: impl Into<String>, name: impl Into<String>) -> Self {
+        self.taken.entry(scope.into()).or_default().insert(name.into());
+        self
+    }
+
     /// Declares the version of the API in which an element was added, by its full name: its documentation names the
     /// version. Default: none.
     pub fn since(mut self, element: impl Into<String>, version: impl Into<String>) -> Self {
@@ -227,6 +243,36 @@ impl Options {
     /// It is ignored if there is no element with the new name, or another one with the former name.
     pub fn former_name(mut self, element: impl Into<String>, former: impl Into<String>) -> Self {
         self.former.insert(element.into(), former.into());
+        self
+    }
+
+    /// Declares that a top-level message or enum, by its full name, is the same as an existing Rust type:
+    /// `shop.v1.Item` → `crate::current::shop::v1::Item`. Its module re-exports that type, and what is declared
+    /// inside the message. [`same_types`](crate::same_types) finds such types. Default: none.
+    ///
+    /// The path names a type that this generator wrote, with the module of its nested items beside it.
+    pub fn reexport(mut self, name: impl Into<String>, path: impl Into<String>) -> Self {
+        self.reexports.insert(name.into(), path.into());
+        self
+    }
+
+    /// Declares another Cargo feature with which a top-level message or enum, by its full name, is compiled,
+    /// beside those of the services that need it. Default: none. Without [`features`](Self::features) it has no
+    /// effect.
+    pub fn also_with(mut self, name: impl Into<String>, feature: impl Into<String>) -> Self {
+        self.also.entry(name.into()).or_default().insert(feature.into());
+        self
+    }
+
+    /// Sets whether the messages and enums that are the same as in `volt-api` are those of `volt-api`, for files that
+    /// are a program's [own version](Self::own_volt_api) of the Volt API. One value then suits the clients of both.
+    /// Default: false.
+    ///
+    /// The features of the services that use the types must be enabled in `volt-api`. The code fits one version of
+    /// the API in `volt-api`, and does not compile with another: generate it again after an update. A type that the
+    /// update changes is then a separate one.
+    pub fn share_volt_api(mut self, share: bool) -> Self {
+        self.shares_volt_api = share;
         self
     }
 

@@ -30,6 +30,7 @@ use proc_macro::TokenStream;
 /// | `own_volt_api = true` | the files are the program's version of the Volt API, such as a private fork: see below | `false` |
 /// | `rename = ["shop.v1.Item.kind_" = "sort"]` | the name from which an element's Rust name is derived | its own name; a number follows if that is taken |
 /// | `server = false` | generate no server traits and no servers | `true` |
+/// | `share_volt_api = true` | with `own_volt_api`, use the messages and enums of `volt-api` that are the same | `false` |
 ///
 /// A service `ShopAPI` becomes the client `ShopApiClient`, the trait `ShopApi` and the server
 /// `ShopApiServer`, in the module of its package. Messages are structs, like those of `volt-api`.
@@ -57,6 +58,9 @@ use proc_macro::TokenStream;
 /// let client = fork::Client::connect(config).await?;
 /// let answer = client.volt().get_resource(request).await?;
 /// ```
+///
+/// With `share_volt_api = true`, the messages and enums that are the same in `volt-api` are those of `volt-api`, so that
+/// one value suits the clients of both. The features of the services that use them must be enabled.
 ///
 /// # Changes, errors and warnings
 ///

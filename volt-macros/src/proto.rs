@@ -15,12 +15,14 @@ use syn::{
 use volt_codegen::{Options, Server, disk::Protos};
 
 /// The arguments of the macro.
+#[expect(clippy::struct_excessive_bools, reason = "independent options; no two exclude each other")]
 pub(crate) struct Input {
     files: Vec<LitStr>,
     includes: Vec<LitStr>,
     server: bool,
     any_types: bool,
     own_volt_api: bool,
+    share_volt_api: bool,
     renames: Vec<(LitStr, LitStr)>,
 }
 
@@ -32,6 +34,7 @@ impl Parse for Input {
             server: true,
             any_types: true,
             own_volt_api: false,
+            share_volt_api: false,
             renames: Vec::new(),
         };
         while !input.is_empty() {
@@ -54,11 +57,13 @@ impl Parse for Input {
 
 impl Input {
     fn option(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
-        const OPTIONS: [&str; 5] = ["any_types", "includes", "own_volt_api", "rename", "server"];
+        const OPTIONS: [&str; 6] =
+            ["any_types", "includes", "own_volt_api", "rename", "server", "share_volt_api"];
         let name: Ident = input.parse()?;
         if !OPTIONS.iter().any(|option| name == option) {
             let message = format!(
-                "there is no option `{name}`: use `any_types`, `includes`, `own_volt_api`, `rename` or `server`"
+                "there is no option `{name}`: use `any_types`, `includes`, `own_volt_api`, `rename`, \
+                 `server` or `share_volt_api`"
             );
             return Err(syn::Error::new(name.span(), message));
         }
@@ -67,6 +72,8 @@ impl Input {
             self.any_types = input.parse::<LitBool>()?.value;
         } else if name == "own_volt_api" {
             self.own_volt_api = input.parse::<LitBool>()?.value;
+        } else if name == "share_volt_api" {
+            self.share_volt_api = input.parse::<LitBool>()?.value;
         } else if name == "server" {
             self.server = input.parse::<LitBool>()?.value;
         } else if name == "rename" {
@@ -106,7 +113,10 @@ fn expand_in(folder: &Path, input: &Input) -> syn::Result<TokenStream> {
         (Protos::read(folder, files, includes), Options::volt_api())
     };
     let protos = protos.map_err(|problem| error(input, problem))?;
-    let mut options = options.any_types(input.any_types).parallel(false);
+    let mut options = options
+        .any_types(input.any_types)
+        .share_volt_api(input.share_volt_api && input.own_volt_api)
+        .parallel(false);
     if !input.server {
         options = options.server(Server::Never);
     }
@@ -285,7 +295,8 @@ mod tests {
         assert_eq!(error(""), "the path of a .proto file is needed, such as \"proto/shop.proto\"");
         assert_eq!(
             error("\"a.proto\", sever = false"),
-            "there is no option `sever`: use `any_types`, `includes`, `own_volt_api`, `rename` or `server`"
+            "there is no option `sever`: use `any_types`, `includes`, `own_volt_api`, `rename`, `server` or \
+             `share_volt_api`"
         );
         assert_eq!(error("\"a.proto\" \"b.proto\""), "expected `,`");
     }

@@ -98,7 +98,7 @@ impl Outside {
                 "14:8",
             ),
             (
-                "there is no option `include`: use `any_types`, `includes`, `own_volt_api`, `rename` or `server`",
+                "there is no option `include`: use `any_types`, `includes`, `own_volt_api`, `rename`, `server` or `share_volt_api`",
                 "16:56",
             ),
             ("proto/kinds/v2/kinds.proto: the file cannot be read: ", "19:30"),

@@ -1,13 +1,15 @@
-//! `cargo xtask features`: checks that each service of the SDK compiles without the others.
+//! `cargo xtask features`: checks that each service of the SDK, and each older version, compiles without the others.
 
 use anyhow::Context as _;
 use xtask_tools::{cargo, process};
 
 use crate::codegen;
 
-/// Checks `volt-api` with each service alone and without any, with and without `server`.
+/// Checks `volt-api` with each service and each older version of the API alone, and without any, with and without
+/// `server`.
 pub(crate) fn run() -> anyhow::Result<()> {
-    for features in std::iter::once(String::new()).chain(codegen::services()?) {
+    let each = codegen::services()?.into_iter().chain(codegen::older()?);
+    for features in std::iter::once(String::new()).chain(each) {
         for server in [false, true] {
             let features = if server { format!("{features} server") } else { features.clone() };
             println!("volt-api with `{}`", features.trim());

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, ensure};
 use volt_codegen::diff::{Clients, Report, Surface};
 
-use crate::{api, semver::Step, versions};
+use crate::{api, codegen::sharing::Sharing, semver::Step, versions};
 
 /// Prints the start of a changelog: the SDK's version, the API's version, the changes of the API, and the step that
 /// the SDK's version needs because of them.
@@ -31,16 +31,17 @@ fn notes(root: &Path, args: &Args) -> anyhow::Result<String> {
         None => previous(root, &api)?,
     };
     ensure!(since != api, "{since} is the SDK's own API version: there is nothing to compare");
-    let report = api::report(root, &since, &api)?;
+    let (report, sharing) = api::report(root, &since, &api)?;
     let step = Step::of(&report);
     let [major, minor, patch] = step.after(versions::numbers(sdk).unwrap_or_default());
     let next = format!("{major}.{minor}.{patch}");
     Ok(format!(
         "## {sdk} (API {api})\n\n\
          The API is that of Volt {api}. Since {since} it has {}. If the SDK's last release with API {since} was \
-         {sdk}, the next version is at least {next}.\n\n{}",
+         {sdk}, the next version is at least {next}.\n\n{}{}",
         step.why(&report),
-        report.to_markdown(3)
+        report.to_markdown(3),
+        Sharing::to_markdown(&sharing, 3)
     ))
 }
 
@@ -101,7 +102,7 @@ mod tests {
         assert!(notes.starts_with(&heading), "{notes}");
         assert!(notes.contains(&format!("Since {since} it has ")), "{notes}");
         // The changes are the text of the report, one heading level deeper.
-        let report = api::report(root, &since, &api).unwrap();
+        let (report, _) = api::report(root, &since, &api).unwrap();
         assert!(notes.ends_with(&report.to_markdown(3)));
     }
 
@@ -142,7 +143,7 @@ mod tests {
             |method: &str| format!("message M {{ int32 a = 1; }} service S {{ {method} }}");
         let old = put("old", &service("rpc A(M) returns (M);"));
         let step = |name: &str, body: &str| {
-            let report = api::report(folder.path(), &old, &put(name, body)).unwrap();
+            let (report, _) = api::report(folder.path(), &old, &put(name, body)).unwrap();
             Step::of(&report)
         };
         let more = service("rpc A(M) returns (M); rpc B(M) returns (M);");

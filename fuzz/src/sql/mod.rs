@@ -61,7 +61,7 @@ pub fn run(input: &[u8]) {
         .collect();
     let commits = !transaction
         || commands.iter().any(|command| {
-            matches!(command, Command::End(SqlExecuteEnd { commit_transaction: true }))
+            matches!(command, Command::End(SqlExecuteEnd { commit_transaction: true, .. }))
         });
     PLACE.with_borrow_mut(|place| {
         let begin = cpu_time();

@@ -11,6 +11,11 @@ pub mod before {
     include!(concat!(env!("OUT_DIR"), "/before.rs"));
 }
 
+/// A fork of the whole API with one more field, which shares the other types with the SDK.
+pub mod whole {
+    include!(concat!(env!("OUT_DIR"), "/whole.rs"));
+}
+
 /// The fork, from the macro.
 pub mod by_macro {
     volt_api::include_proto!(

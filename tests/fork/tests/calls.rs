@@ -5,6 +5,8 @@
 use volt_api::{
     Channel, Code, Status,
     server::{Context, Router},
+    testing::Mock,
+    volt::{self, VoltApiClient},
 };
 use volt_fork::{
     before, by_macro,
@@ -18,6 +20,7 @@ use volt_fork::{
             v2,
         },
     },
+    whole,
 };
 
 struct Moods;
@@ -88,4 +91,22 @@ fn secrets_of_the_sdk_are_secrets_of_a_fork() {
     let resource = Resource::default().with_key_passphrase("open sesame");
     let shown = format!("{resource:?}");
     assert!(!shown.contains("sesame"), "{shown}");
+}
+
+#[tokio::test]
+async fn one_value_suits_the_clients_of_the_sdk_and_of_a_fork() {
+    let mock = Mock::new().on(VoltApiClient::DELETE_RESOURCE, |_| async {
+        Ok(volt::DeleteResourceResponse::default())
+    });
+    let channel = mock.channel();
+    let sdk = volt_api::Client::from_channel(channel.clone());
+    let fork = whole::Client::from_channel(channel);
+    let request = volt::DeleteResourceRequest::default();
+    let first: volt::DeleteResourceResponse =
+        fork.volt().delete_resource(request.clone()).await.unwrap();
+    assert_eq!(sdk.volt().delete_resource(request).await.unwrap(), first);
+    // The changed message, and those that contain it, are the fork's own.
+    let resource = whole::volt::v1::Resource::default().with_mood("calm");
+    let answer = whole::volt::v1::GetResourceResponse::default().with_resource(resource);
+    assert_eq!(answer.resource.unwrap().mood, "calm");
 }

@@ -24,8 +24,9 @@ pub fn received(request: InvokeRequest) -> TunnelFrame {
     let (ciphertext, encoding) = match request.request_payload {
         Some(RequestPayload::JsonPayload(bytes)) => (bytes, Encoding::Json),
         Some(RequestPayload::Payload(bytes)) => (bytes, Encoding::Protobuf),
-        None if request.client_end && request.iv.is_empty() => return TunnelFrame::HalfClose,
-        None => (Vec::new(), Encoding::Json),
+        // Without a payload, or with one of a later API.
+        _ if request.client_end && request.iv.is_empty() => return TunnelFrame::HalfClose,
+        _ => (Vec::new(), Encoding::Json),
     };
     if ciphertext.is_empty() && request.client_end {
         return TunnelFrame::CallerGone;

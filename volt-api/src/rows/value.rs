@@ -28,14 +28,15 @@ pub enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// Converts a `Variant` of the API. One with nothing set is NULL.
+    /// Converts a `Variant` of the API. One with nothing set, or of a kind that is unknown here, is NULL.
     pub fn of(variant: &'a Variant) -> Self {
         match &variant.data {
-            None | Some(Data::Null(_)) => Self::Null,
             Some(Data::Integer(value)) => Self::Integer(*value),
             Some(Data::Real(value)) => Self::Real(*value),
             Some(Data::Text(value)) => Self::Text(value),
             Some(Data::Blob(value)) => Self::Blob(value),
+            // NULL, or of a later API.
+            _ => Self::Null,
         }
     }
 

@@ -14,7 +14,7 @@ macro_rules! from {
     ($($variant:ident: $($from:ty)*;)*) => {$($(
         impl From<$from> for AttributeValue {
             fn from(value: $from) -> Self {
-                Self { value: Some(Value::$variant(value.into())) }
+                Self { value: Some(Value::$variant(value.into())), ..Self::default() }
             }
         }
     )*)*};

@@ -12,4 +12,5 @@ mod renewal;
 mod resources;
 mod sql;
 mod support;
+mod versions;
 mod wires;

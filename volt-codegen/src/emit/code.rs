@@ -54,10 +54,6 @@ impl Code {
         self.0.push_str(text);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     pub(super) fn into_text(self) -> String {
         self.0
     }

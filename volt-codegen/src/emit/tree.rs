@@ -5,19 +5,24 @@
 //! none. The package's module re-exports them. One `#[cfg]` is thus enough for a service, and files
 //! stay small.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
+
+use syn::Item;
 
 use super::{
     accessors, any,
     code::{Code, RT},
     former, parallel,
     paths::Paths,
-    service,
+    reexports, service,
     structs::{Structs, Texts},
     tables,
 };
 use crate::{
-    Error, Options,
+    Error, Options, bundled,
     docs::Docs,
     model::{Gate, Message, Model, Package, Service},
     names,
@@ -45,12 +50,15 @@ const CLIENT: &str = "client";
 
 pub(super) fn tree(model: &Model, texts: &Texts, options: &Options) -> Result<Node, Error> {
     let mut root = Node { directory: true, ..Node::default() };
-    let children =
+    let contents =
         parallel::map(&model.packages, options.parallel && texts.are_long(), |package| {
-            children(package, model, texts, options)
+            contents(package, model, texts, options)
         });
-    for (package, children) in model.packages.iter().zip(children) {
-        root.package(package).children.extend(children?);
+    for (package, contents) in model.packages.iter().zip(contents) {
+        let Contents { children, reexports } = contents?;
+        let node = root.package(package);
+        node.children.extend(children);
+        node.code.push_str(&reexports);
     }
     if model.any_types {
         let node = Node { code: any::code(model, options), ..Node::default() };
@@ -62,6 +70,12 @@ pub(super) fn tree(model: &Model, texts: &Texts, options: &Options) -> Result<No
         let node = Node { code: code.into_text(), ..Node::default() };
         let mut taken = root.children.keys().map(|name| names::bare(name).to_owned()).collect();
         root.children.insert(fresh(&mut taken, ACCESSORS), node);
+    }
+    if options.shares_volt_api {
+        let (rt, version) = (&options.runtime, bundled::VERSION);
+        let arguments = format!("::volt_api::API_VERSION, {version:?}");
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(root.code, "\nconst _: () =\n    {rt}::same_volt_api({arguments});");
     }
     if options.client {
         let mut code = Code::default();
@@ -79,8 +93,46 @@ pub(super) fn tree(model: &Model, texts: &Texts, options: &Options) -> Result<No
 #[derive(Default)]
 struct Group<'a> {
     service: Option<&'a Service>,
-    messages: Code,
-    tables: String,
+    messages: Parts,
+    tables: Parts,
+}
+
+impl Group<'_> {
+    /// Adds a message or an enum, with its table and its former name.
+    fn add(&mut self, items: Vec<Item>, former: Option<Item>, table: String) {
+        let mut code = Code::default();
+        code.add(items);
+        code.add(former.into_iter().collect());
+        self.messages.add(code.into_text());
+        self.tables.add(table);
+    }
+}
+
+/// The length of a file of messages after which the next one begins, in lines.
+const LONG: usize = 2_000;
+
+/// A text in parts that are not too long, one for each file.
+#[derive(Default)]
+struct Parts {
+    texts: Vec<String>,
+    /// The length of the last text.
+    lines: usize,
+}
+
+impl Parts {
+    fn add(&mut self, text: String) {
+        let lines = text.lines().count();
+        match self.texts.last_mut() {
+            Some(last) if self.lines + lines <= LONG => {
+                last.push_str(&text);
+                self.lines += lines;
+            }
+            _ => {
+                self.texts.push(text);
+                self.lines = lines;
+            }
+        }
+    }
 }
 
 impl Node {
@@ -97,32 +149,39 @@ impl Node {
     }
 }
 
-/// The modules with the code of a package, by name.
-fn children(
+/// The module of a package.
+struct Contents {
+    /// The modules with its code, by name.
+    children: Vec<(String, Node)>,
+    /// The types that exist elsewhere.
+    reexports: String,
+}
+
+fn contents(
     package: &Package,
     model: &Model,
     texts: &Texts,
     options: &Options,
-) -> Result<Vec<(String, Node)>, Error> {
+) -> Result<Contents, Error> {
     let paths = Paths::new(package, model);
     let mut structs = Structs::new(texts, package, &paths)?;
     let mut groups: BTreeMap<Gate, Group<'_>> = BTreeMap::new();
-    for message in &package.messages {
-        let group = groups.entry(shared(&message.gate, options)).or_default();
-        group.messages.add(structs.message(message, &paths));
+    for message in package.messages.iter().filter(|message| message.reexport.is_none()) {
+        let mut table = String::new();
+        tables::message(&mut table, message, &paths);
         let former = former::alias(package, &message.ident, message.former.as_deref());
-        group.messages.add(former.into_iter().collect());
-        tables::message(&mut group.tables, message, &paths);
+        let group = groups.entry(shared(&message.gate, options)).or_default();
+        group.add(structs.message(message, &paths), former, table);
     }
-    for item in &package.enums {
-        let group = groups.entry(shared(&item.gate, options)).or_default();
-        group.messages.add(structs.enumeration(item, &paths));
+    for item in package.enums.iter().filter(|item| item.reexport.is_none()) {
+        let mut table = String::new();
+        tables::enumeration(&mut table, item, &paths);
         let former = former::alias(package, &item.ident, item.former.as_deref());
-        group.messages.add(former.into_iter().collect());
-        tables::enumeration(&mut group.tables, item, &paths);
+        let group = groups.entry(shared(&item.gate, options)).or_default();
+        group.add(structs.enumeration(item, &paths), former, table);
     }
     for service in &package.services {
-        let gate = Gate([service.name.clone()].into());
+        let gate = Gate { services: [service.name.clone()].into(), ..Gate::default() };
         groups.entry(gate).or_default().service = Some(service);
     }
 
@@ -134,8 +193,7 @@ fn children(
         .chain(model.modules_in(&package.module))
         .map(|name| names::bare(&name).to_owned())
         .collect();
-    let inner = |name: &str| fresh(&mut taken.clone(), name);
-    let (messages_name, tables_name) = (inner("messages"), inner("tables"));
+    let inner = taken.clone();
     let mut children = Vec::new();
     for (gate, group) in groups {
         let name = fresh(&mut taken, &group_name(&gate, model));
@@ -149,17 +207,21 @@ fn children(
             let code = service::code(service, &paths, options)?;
             child.code = format!("{}{}", scope(1, options), code.into_text());
         }
-        if !group.messages.is_empty() {
-            let code = format!("{}{}", scope(2, options), group.messages.into_text());
+        // Their names are numbered if there are several.
+        let mut inner = inner.clone();
+        for text in group.messages.texts {
+            let code = format!("{}{text}", scope(2, options));
             let messages = Node { code, exported: true, ..Node::default() };
-            child.children.insert(messages_name.clone(), messages);
-            let code = format!("{}\n{}", scope(2, options), group.tables.trim_end());
-            let tables = Node { code: code + "\n", ..Node::default() };
-            child.children.insert(tables_name.clone(), tables);
+            child.children.insert(fresh(&mut inner, "messages"), messages);
+        }
+        for text in group.tables.texts {
+            let code = format!("{}\n{}\n", scope(2, options), text.trim_end());
+            let tables = Node { code, ..Node::default() };
+            child.children.insert(fresh(&mut inner, "tables"), tables);
         }
         children.push((name, child));
     }
-    Ok(children)
+    Ok(Contents { children, reexports: reexports::code(package) })
 }
 
 /// The imports for code `depth` modules below the package's module.
@@ -171,19 +233,23 @@ fn scope(depth: usize, options: &Options) -> String {
 /// The gate that messages are grouped by. Sets of services have separate modules only if services
 /// are compiled one by one.
 fn shared(gate: &Gate, options: &Options) -> Gate {
-    if gate.0.len() == 1 || options.features { gate.clone() } else { Gate::default() }
+    match gate.services.len() {
+        _ if options.features => gate.clone(),
+        1 => Gate { services: gate.services.clone(), ..Gate::default() },
+        _ => Gate::default(),
+    }
 }
 
-/// The name of a group's module: that of its service, or of the services that share it.
+/// The name of a group's module: that of its service, or of the services and features that share it.
 fn group_name(gate: &Gate, model: &Model) -> String {
-    let services = model.services().filter(|service| gate.0.contains(&service.name));
-    let mut names: Vec<String> = services
-        .map(|service| match service.nickname.as_str() {
-            // A name may be empty without its suffix `API`.
-            "_" => names::snake(&service.ident),
-            nickname => nickname.to_owned(),
-        })
-        .collect();
+    let services = model.services().filter(|service| gate.services.contains(&service.name));
+    let services = services.map(|service| match service.nickname.as_str() {
+        // A name may be empty without its suffix `API`.
+        "_" => names::snake(&service.ident),
+        nickname => nickname.to_owned(),
+    });
+    let features = gate.features.iter().map(|feature| names::snake(feature));
+    let mut names: Vec<String> = services.chain(features).collect();
     names.sort();
     match names.as_slice() {
         [] => "shared".to_owned(),

@@ -250,8 +250,34 @@ impl Check<'_> {
         }
     }
 
+    /// Only types with the same name can be re-exported, because the module of nested types has that name, too.
+    fn reexports(&mut self, model: &Model) {
+        let reexports = &self.options.reexports;
+        let messages = model
+            .packages
+            .iter()
+            .flat_map(|package| &package.messages)
+            .map(|message| (&message.name, &message.ident, &message.place));
+        let enums = model
+            .packages
+            .iter()
+            .flat_map(|package| &package.enums)
+            .map(|item| (&item.name, &item.ident, &item.place));
+        for (name, ident, place) in messages.chain(enums) {
+            let Some(path) = reexports.get(name) else { continue };
+            if path.rsplit_once("::").is_none_or(|(_, last)| last != ident) {
+                self.problems.add(
+                    place,
+                    format!("the options re-export `{name}` from `{path}`"),
+                    &format!("the path has a module, and the type's own name: `{ident}`"),
+                );
+            }
+        }
+    }
+
     fn options(&mut self, model: &Model) {
         let options = self.options;
+        self.reexports(model);
         let paths =
             options.extern_paths.values().chain(&options.accessors).chain([&options.runtime]);
         let Some(package) = model.packages.first() else { return };
@@ -273,6 +299,7 @@ impl Check<'_> {
                 );
             }
         }
+        let paths = paths.chain(options.reexports.values());
         for path in paths.filter(|path| !names::is_path(path)) {
             self.problems.add(
                 &package.place,

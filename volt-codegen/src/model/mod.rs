@@ -103,6 +103,8 @@ pub(crate) struct Message {
     pub(crate) status_field: Option<usize>,
     /// The condition under which the message is compiled. The same for everything inside.
     pub(crate) gate: Gate,
+    /// The path of the existing type that it is, if it is not generated.
+    pub(crate) reexport: Option<String>,
 }
 
 /// A field of a message, or a variant of a oneof.
@@ -228,6 +230,8 @@ pub(crate) struct Enum {
     pub(crate) values: Vec<EnumValue>,
     /// The condition under which the enum is compiled.
     pub(crate) gate: Gate,
+    /// The path of the existing type that it is, if it is not generated.
+    pub(crate) reexport: Option<String>,
 }
 
 /// A value of an enum.
@@ -306,9 +310,14 @@ pub(crate) enum MethodKind {
     Bidi,
 }
 
-/// The services that need an item, by their full names. Empty: it is always compiled.
+/// The condition under which an item is compiled.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Gate(pub(crate) BTreeSet<String>);
+pub(crate) struct Gate {
+    /// The services that need it, by their full names. Empty: it is always compiled.
+    pub(crate) services: BTreeSet<String>,
+    /// Other features that need it. Empty if there are no services.
+    pub(crate) features: BTreeSet<String>,
+}
 
 /// A type in generated code.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -377,16 +386,15 @@ impl Model {
         self.packages.iter().flat_map(|package| &package.services)
     }
 
-    /// The Cargo features of the services in a gate; empty if one of the services has none.
+    /// The Cargo features in a gate; empty if one of the services has none.
     pub(crate) fn features(&self, gate: &Gate) -> BTreeSet<String> {
         // Either all services have one, or none.
-        if gate.0.is_empty() || self.services().any(|service| service.feature.is_none()) {
+        if gate.services.is_empty() || self.services().any(|service| service.feature.is_none()) {
             return BTreeSet::new();
         }
-        let services = self.services().filter(|service| gate.0.contains(&service.name));
-        let features: Option<BTreeSet<String>> =
-            services.map(|service| service.feature.clone()).collect();
-        features.unwrap_or_default()
+        let services = self.services().filter(|service| gate.services.contains(&service.name));
+        let features = services.filter_map(|service| service.feature.clone());
+        features.chain(gate.features.iter().cloned()).collect()
     }
 
     /// The modules of packages directly inside a module.

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use prost_types::{DescriptorProto, FileDescriptorSet};
 
 use super::{Gate, packages::join, resolve::Types};
+use crate::Options;
 
 /// The services that need each top-level message and enum.
 pub(super) struct Needs(HashMap<String, BTreeSet<String>>);
@@ -54,8 +55,9 @@ impl Needs {
     }
 
     /// The condition under which a top-level message or enum is compiled.
-    pub(super) fn gate(&self, name: &str) -> Gate {
-        Gate(self.0.get(name).cloned().unwrap_or_default())
+    pub(super) fn gate(&self, name: &str, options: &Options) -> Gate {
+        let Some(services) = self.0.get(name).cloned() else { return Gate::default() };
+        Gate { services, features: options.also.get(name).cloned().unwrap_or_default() }
     }
 }
 

@@ -2,21 +2,44 @@
 //! in the module of the package.
 //!
 //! The service of the oldest package version keeps the plain name: `DriveAPI` of `v1` is `drive`, that of `v2`
-//! is `drive_v2`. A source break of existing code is thus avoided when a version is added.
+//! is `drive_v2`. A source break of existing code is thus avoided when a version is added. A name that hand-written
+//! code uses gets the suffix `_service`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Module, Package, Service};
-use crate::names;
+use crate::{Options, names};
 
-pub(super) fn distinguish(packages: &mut [Package]) {
+/// The methods of the generated client, which a macro of the runtime declares.
+const CLIENT: [&str; 8] = [
+    "channel",
+    "close",
+    "config",
+    "connect",
+    "connect_lazy",
+    "connect_with",
+    "from_channel",
+    "intercept",
+];
+
+pub(super) fn distinguish(packages: &mut [Package], options: &Options) {
+    let mut by_hand = options.taken.get("").cloned().unwrap_or_default();
+    if options.client {
+        by_hand.extend(CLIENT.map(str::to_owned));
+    }
+    for service in packages.iter_mut().flat_map(|package| &mut package.services) {
+        let feature = service.feature.as_ref().is_some_and(|name| by_hand.contains(name));
+        if feature || by_hand.contains(&service.nickname) {
+            add(service, "_service");
+        }
+    }
     let mut groups: BTreeMap<String, Vec<(usize, usize)>> = BTreeMap::new();
     for (at, package) in packages.iter().enumerate() {
         for (index, service) in package.services.iter().enumerate() {
             groups.entry(service.nickname.clone()).or_default().push((at, index));
         }
     }
-    let mut taken: BTreeSet<String> = groups.keys().cloned().collect();
+    let mut taken: BTreeSet<String> = groups.keys().chain(&by_hand).cloned().collect();
     for (nickname, mut group) in groups {
         group.sort_by_key(|(at, index)| (version(&packages[*at].module), *at, *index));
         let Some(&(first, _)) = group.first() else { continue };

@@ -138,7 +138,13 @@ impl Renames {
         taken
     }
 
-    fn service(&mut self, package: &str, service: &ServiceDescriptorProto, taken: &mut Taken) {
+    fn service(
+        &mut self,
+        package: &str,
+        service: &ServiceDescriptorProto,
+        taken: &mut Taken,
+        options: &Options,
+    ) {
         let full = join(package, service.name());
         self.place(&full, service.name(), taken, |name| {
             let ident = names::upper_camel(name);
@@ -147,6 +153,7 @@ impl Renames {
         });
         // It creates the client.
         let mut taken = Taken::from(["new".to_owned()]);
+        taken.extend(options.taken.get(&full).into_iter().flatten().cloned());
         for method in &service.method {
             self.place(&join(&full, method.name()), method.name(), &mut taken, |name| {
                 vec![names::bare(&names::snake(name)).to_owned()]
@@ -175,7 +182,7 @@ impl Renames {
             }
         }
         for service in files.iter().flat_map(|file| &file.service) {
-            self.service(package, service, &mut taken);
+            self.service(package, service, &mut taken, options);
         }
     }
 

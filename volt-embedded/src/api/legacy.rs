@@ -1,11 +1,13 @@
 //! The older API 0.15.1. Most messages have the same JSON in both versions and share the same
 //! handlers; this module handles the differences.
+//!
+//! A message may be one type in both versions, or two. This code compiles in either case: it has its own types for
+//! the streams, and names the messages with their version.
 
 use std::sync::Arc;
 
 use volt_api::{
-    Status,
-    data::{SqlBulkUpdateRequest, SqlExecuteNext, SqlExecuteResponse, SqlExecuteStart},
+    Status, data as new,
     server::{Context, Requests, Responses, Router},
     v0_15::data::{self as old, SqliteDatabaseApi, SqliteDatabaseApiServer},
     volt::AttributeValue,
@@ -31,7 +33,7 @@ impl SqliteDatabaseApi for Older {
         context: Context,
         request: old::SqlBulkUpdateRequest,
     ) -> Result<old::SqlBulkUpdateResponse, Status> {
-        let request = SqlBulkUpdateRequest::default()
+        let request = new::SqlBulkUpdateRequest::default()
             .with_database_id(request.database_id)
             .with_statement(request.statement);
         self.0.run(&context, move |actor| actor.bulk_update(&request)).await?;
@@ -44,21 +46,25 @@ impl SqliteDatabaseApi for Older {
         requests: Requests<old::SqlExecuteRequest>,
         responses: Responses<old::SqlExecuteResponse>,
     ) -> Result<(), Status> {
-        self.0.run_long(&context, |actor| execute(actor, requests, responses)).await
+        self.0
+            .run_long(&context, |actor| execute(actor, OldCommands(requests), OldRows(responses)))
+            .await
     }
 }
 
 /// A request with a statement starts it; a request without one asks for the next page.
-impl Commands for Requests<old::SqlExecuteRequest> {
+struct OldCommands(Requests<old::SqlExecuteRequest>);
+
+impl Commands for OldCommands {
     const EXPECTED_START: &'static str = "the first message of Execute needs `database_id` and `statement`: this connection speaks the \
          API 0.15, because the client has an RSA key; `start` is of the newer API";
 
     async fn next(&mut self) -> Result<Option<Command>, Status> {
-        let Some(request) = self.message().await? else { return Ok(None) };
+        let Some(request) = self.0.message().await? else { return Ok(None) };
         if request.statement.is_empty() {
-            return Ok(Some(Command::Next(SqlExecuteNext::default())));
+            return Ok(Some(Command::Next(new::SqlExecuteNext::default())));
         }
-        let mut start = SqlExecuteStart::default()
+        let mut start = new::SqlExecuteStart::default()
             .with_database_id(request.database_id)
             .with_statement(request.statement)
             .with_page_size(request.page_size);
@@ -69,9 +75,11 @@ impl Commands for Requests<old::SqlExecuteRequest> {
     }
 }
 
-impl Rows for Responses<old::SqlExecuteResponse> {
-    async fn give(&mut self, row: SqlExecuteResponse) -> Result<(), Status> {
-        self.send(recode(&row)?).await
+struct OldRows(Responses<old::SqlExecuteResponse>);
+
+impl Rows for OldRows {
+    async fn give(&mut self, row: new::SqlExecuteResponse) -> Result<(), Status> {
+        self.0.send(recode(&row)?).await
     }
 }
 

@@ -11,6 +11,25 @@ pub use std::{
     future::{Future, ready},
 };
 
+/// Rejects code that uses types of `volt-api` and was generated for another version of the API there.
+///
+/// # Panics
+///
+/// If the versions differ, when the code is compiled.
+pub const fn same_volt_api(found: &str, expected: &str) {
+    let (found, expected) = (found.as_bytes(), expected.as_bytes());
+    let mut same = found.len() == expected.len();
+    let mut at = 0;
+    while same && at < found.len() {
+        same = found[at] == expected[at];
+        at += 1;
+    }
+    assert!(
+        same,
+        "this code was generated for another version of the API in `volt-api`: generate it again"
+    );
+}
+
 pub use prost;
 pub use prost_types;
 pub use serde;

@@ -116,7 +116,7 @@ fn open(der: &[u8]) -> Result<(Reader<'_>, &[u8]), KeyError> {
     match scheme.strip_prefix(&PKCS5) {
         Some([PBES2]) => {}
         // The numbers below PBKDF2 are those of PBES1.
-        Some([..=11]) => return Err(unsupported("PBES1, which is obsolete")),
+        Some([(..=11)]) => return Err(unsupported("PBES1, which is obsolete")),
         _ => return Err(unsupported("it is not PBES2")),
     }
     let parameters = algorithm.sequence().ok_or_else(damaged)?;

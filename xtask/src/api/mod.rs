@@ -3,6 +3,7 @@
 mod diff;
 mod import;
 mod source;
+mod trial;
 mod undocumented;
 
 use clap::Subcommand;
@@ -20,6 +21,7 @@ pub(crate) struct Args {
 enum Task {
     Diff(diff::Args),
     Import(import::Args),
+    Trial(trial::Args),
     Undocumented(undocumented::Args),
 }
 
@@ -27,6 +29,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     match &args.task {
         Task::Diff(args) => diff::run(args),
         Task::Import(args) => import::run(args),
+        Task::Trial(args) => trial::run(args),
         Task::Undocumented(args) => undocumented::run(args),
     }
 }

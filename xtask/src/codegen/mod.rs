@@ -1,8 +1,11 @@
 //! `cargo xtask codegen`: writes the generated half of `volt-api`, or checks that it is up to date.
 
 pub(crate) mod former;
+mod manifest;
 mod modules;
+pub(crate) mod sharing;
 mod since;
+mod taken;
 
 use std::{
     collections::BTreeMap,
@@ -17,6 +20,7 @@ use volt_codegen::{BULK, Options, Output, Server, Sources, diff::Report};
 
 use self::{
     former::FormerNames,
+    manifest::{MANIFEST, with_features, with_versions},
     modules::{COMMAND, Older, packages_file},
     since::Since,
 };
@@ -34,21 +38,9 @@ const GENERATED: &str = "volt-api/src/generated";
 const VERSION: &str = "volt-api/src/version.rs";
 /// The file that re-exports the packages and declares the older versions.
 const PACKAGES: &str = "volt-api/src/packages.rs";
-/// The manifest with the list of features.
-const MANIFEST: &str = "volt-api/Cargo.toml";
 /// The number of lines shown for each stale file, and the number of files.
 const SHOWN_LINES: usize = 12;
 const SHOWN_FILES: usize = 5;
-/// The markers before and after that list.
-const MARKERS: [&str; 2] = [
-    "# One feature for each service, written by `cargo xtask codegen`.\n",
-    "# End of the services.\n",
-];
-/// The markers around the features of the older versions.
-const VERSION_MARKERS: [&str; 2] = [
-    "# One feature for each older version of the API, as a module beside this one, written by `cargo xtask codegen`.\n",
-    "# End of the versions.\n",
-];
 
 /// Writes the SDK's generated code from the .proto files of an API version.
 ///
@@ -67,12 +59,15 @@ pub(crate) struct Args {
 /// The features of the SDK's services.
 pub(crate) fn services() -> anyhow::Result<Vec<String>> {
     let root = xtask_tools::root()?;
-    let version = versions::current(root)?;
-    let sources = versions::sources(root, &version)?;
-    let set = sources.compile()?;
-    let since = Since::new(root, &version, &set)?;
-    let former = FormerNames::read(root, &version)?;
-    Ok(generate(&set, &Secrets::read(root, &version)?, &since, &former)?.features)
+    let set = versions::sources(root, &versions::current(root)?)?.compile()?;
+    let options = taken::declare(root, &set, as_sdk(Options::default()))?;
+    Ok(volt_codegen::generate(&set, &options)?.features)
+}
+
+/// The features of the older versions.
+pub(crate) fn older() -> anyhow::Result<Vec<String>> {
+    let older = Older::list(xtask_tools::root()?)?;
+    Ok(older.into_iter().map(|older| older.module).collect())
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -115,30 +110,40 @@ impl Plan {
         let set = sources.compile()?;
         let since = Since::new(root, version, &set)?;
         let former = FormerNames::read(root, version)?;
-        let output = generate(&set, secrets, &since, &former)?;
         let older = Older::list(root)?;
+        let mut options = sdk_options(root, &set, secrets, &since, &former)?;
         let mut wanted: BTreeMap<PathBuf, String> = BTreeMap::new();
-        wanted.insert(versions::CURRENT.into(), format!("{version}\n"));
-        wanted.insert(VERSION.into(), version_file(version, &since.methods(&set)));
-        wanted.insert(PACKAGES.into(), packages_file(&output.modules, &older));
-        let manifest = with_features(&read(&root.join(MANIFEST))?, &output.features)?;
-        wanted.insert(MANIFEST.into(), with_versions(&manifest, &older)?);
-        let mut outputs = vec![(version.to_owned(), PathBuf::from(GENERATED), output)];
-        for older in &older {
-            let output = generate_older(root, older)?;
-            let folder = PathBuf::from(older.folder());
-            let file = older.module_file(&output.modules, &older.about(root)?);
-            wanted.insert(folder.join("mod.rs"), file);
-            outputs.push((older.version.clone(), folder.join("generated"), output));
-        }
         let mut sums = Vec::new();
-        for (version, directory, output) in outputs {
+        let mut add = |version: &str, folder: &str, output: Output, note: &str| {
             let lines: usize = output.files.iter().map(|file| file.contents.lines().count()).sum();
-            sums.push(format!("API {version}: {} files, {lines} lines", output.files.len()));
-            for file in output.files {
-                wanted.insert(directory.join(&file.path), without_labels(&file.contents));
-            }
+            sums.push(format!("API {version}: {} files, {lines} lines{note}", output.files.len()));
+            let files = output.files.into_iter();
+            wanted.extend(
+                files.map(|file| {
+                    (Path::new(folder).join(file.path), without_labels(&file.contents))
+                }),
+            );
+        };
+        let mut files: BTreeMap<PathBuf, String> = BTreeMap::new();
+        for older in &older {
+            let (output, same) = generate_older(root, older, &set, &options)?;
+            let folder = older.folder();
+            let file = older.module_file(&output.modules, &older.about(root)?);
+            files.insert(Path::new(&folder).join("mod.rs"), file);
+            let note = format!(", {} types are those of API {version}", same.len());
+            add(&older.version, &format!("{folder}/generated"), output, &note);
+            options = same
+                .into_keys()
+                .fold(options, |options, name| options.also_with(name, &older.module));
         }
+        let output = volt_codegen::generate(&set, &options)?;
+        files.insert(versions::CURRENT.into(), format!("{version}\n"));
+        files.insert(VERSION.into(), version_file(version, &since.methods(&set)));
+        files.insert(PACKAGES.into(), packages_file(&output.modules, &older));
+        let manifest = with_features(&read(&root.join(MANIFEST))?, &output.features)?;
+        files.insert(MANIFEST.into(), with_versions(&manifest, &older)?);
+        add(version, GENERATED, output, "");
+        wanted.append(&mut files);
         let folders: Vec<String> = older.iter().map(Older::folder).collect();
         let folders: Vec<&Path> =
             folders.iter().map(Path::new).chain([GENERATED.as_ref()]).collect();
@@ -174,10 +179,13 @@ impl Plan {
 /// Keeps the labels of features off the methods of messages. rustdoc would repeat the services that use a
 /// message at each of them; the label of the service is enough.
 fn without_labels(file: &str) -> String {
-    ["messages", "tables"].iter().fold(file.to_owned(), |file, name| {
-        let module = format!("\nmod {name};\n");
-        file.replace(&module, &format!("\n#[cfg_attr(docsrs, doc(auto_cfg = false))]{module}"))
-    })
+    let labelled = |line: &str| line.starts_with("mod messages") || line.starts_with("mod tables");
+    let lines = file.lines().map(|line| {
+        let attribute =
+            if labelled(line) { "#[cfg_attr(docsrs, doc(auto_cfg = false))]\n" } else { "" };
+        format!("{attribute}{line}\n")
+    });
+    lines.collect()
 }
 
 fn version_file(version: &str, since: &BTreeMap<String, &str>) -> String {
@@ -199,26 +207,28 @@ fn options(set: &FileDescriptorSet, secrets: &Secrets) -> Options {
     BULK.iter().fold(options, |options, path| options.bulk(*path))
 }
 
-/// The code of the SDK's own API.
-fn generate(
+/// The options for the SDK's own API.
+fn sdk_options(
+    root: &Path,
     set: &FileDescriptorSet,
     secrets: &Secrets,
     since: &Since,
     former: &FormerNames,
-) -> anyhow::Result<Output> {
+) -> anyhow::Result<Options> {
     let options = former.declare(as_sdk(options(set, secrets)));
     let options =
         since.documented().fold(options, |options, (name, version)| options.since(name, version));
-    Ok(volt_codegen::generate(set, &options)?)
+    taken::declare(root, set, options)
 }
 
 /// The report of the changes between two versions for users of the SDK, where the new one keeps these former names.
 pub(crate) fn diff(
+    root: &Path,
     old: &FileDescriptorSet,
     new: &FileDescriptorSet,
     former: &FormerNames,
 ) -> anyhow::Result<Report> {
-    let options = former.declare(as_sdk(Options::default()));
+    let options = taken::declare(root, new, former.declare(as_sdk(Options::default())))?;
     Ok(volt_codegen::diff::diff(old, new, &options)?)
 }
 
@@ -226,37 +236,22 @@ fn as_sdk(options: Options) -> Options {
     options.features(true).accessors("crate::Client").examples("volt_api").root(ROOT)
 }
 
-/// The code of an older API, which has a single feature and its own client.
-fn generate_older(root: &Path, older: &Older) -> anyhow::Result<Output> {
+/// The code of an older API, which has a single feature and its own client. The types that are the same in the
+/// SDK's own API are those; they are returned, too.
+fn generate_older(
+    root: &Path,
+    older: &Older,
+    current: &FileDescriptorSet,
+    current_options: &Options,
+) -> anyhow::Result<(Output, BTreeMap<String, String>)> {
     let set = versions::sources(root, &older.version)?.compile()?;
     let secrets = Secrets::read(root, &older.version)?;
     let options = options(&set, &secrets).client(true).root(ROOT);
-    Ok(volt_codegen::generate(&set, &options)?)
-}
-
-/// Returns the manifest with this list of features between the markers.
-fn with_features(manifest: &str, features: &[String]) -> anyhow::Result<String> {
-    let all: Vec<_> = features.iter().map(|feature| format!("    \"{feature}\",")).collect();
-    let each: Vec<_> = features.iter().map(|feature| format!("{feature} = []")).collect();
-    let (all, each) = (all.join("\n"), each.join("\n"));
-    between(manifest, MARKERS, &format!("services = [\n{all}\n]\n{each}\n"))
-}
-
-/// Returns the manifest with the features of the older versions between their markers.
-fn with_versions(manifest: &str, older: &[Older]) -> anyhow::Result<String> {
-    let features: Vec<_> = older.iter().map(|older| format!("{} = []\n", older.module)).collect();
-    between(manifest, VERSION_MARKERS, &features.concat())
-}
-
-/// Replaces the text between two markers.
-fn between(manifest: &str, [start, end]: [&str; 2], text: &str) -> anyhow::Result<String> {
-    let parts = manifest
-        .split_once(start)
-        .and_then(|(before, rest)| Some((before, rest.split_once(end)?.1)));
-    let Some((before, after)) = parts else {
-        bail!("{MANIFEST} has lost its markers; [features] needs these two lines:\n{start}{end}");
-    };
-    Ok(format!("{before}{start}{text}{end}{after}"))
+    let same = volt_codegen::same_types([&set, current], [&options, current_options])?;
+    let options = same.iter().fold(options, |options, (name, path)| {
+        options.reexport(name, format!("crate::generated::{path}"))
+    });
+    Ok((volt_codegen::generate(&set, &options)?, same))
 }
 
 #[cfg(test)]

@@ -4,7 +4,10 @@ use std::fs;
 
 use tempfile::TempDir;
 
-use super::*;
+use super::{
+    manifest::{MARKERS, VERSION_MARKERS},
+    *,
+};
 
 const PROTO: &str = "syntax = \"proto3\";\npackage p.v1;\nservice ClockAPI { rpc Tick(Q) returns (Q); }\nmessage Q { string a = 1; }\n";
 

@@ -33,11 +33,11 @@ const CRATES: [(&str, &str); 6] = [
 /// The ratios of documentation and comments to code leave tests out.
 ///
 /// Also checks that the files and tests which the documentation names exist, and that no literal of a generated
-/// message names all fields.
+/// message names all fields and no `match` all variants of a generated enum.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Fail if files import one another in a cycle, a file is too long, a named test does not exist, or a literal
-    /// of a message names all fields.
+    /// Fail if files import one another in a cycle, a file is too long, a named test does not exist, or code does not
+    /// compile when a message or enum grows.
     #[arg(long)]
     check: bool,
 }

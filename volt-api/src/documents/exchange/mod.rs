@@ -261,7 +261,8 @@ impl Exchange {
                     self.call.actions.push_back(Action::Awareness(update));
                 }
             }
-            SyncState::Unknown => {}
+            // Unknown, or of a later API.
+            _ => {}
         }
         Ok(())
     }

@@ -25,6 +25,7 @@ use volt_codegen::{
 /// `shop::v1`. Files can import those of the Volt API, which are built in.
 #[derive(Parser)]
 #[command(version)]
+#[expect(clippy::struct_excessive_bools, reason = "independent options; no two exclude each other")]
 struct Args {
     #[command(subcommand)]
     source: Source,
@@ -40,6 +41,10 @@ struct Args {
     /// clients, and a `Client` with an accessor for each service. No file of the Volt API is built in then.
     #[arg(long, global = true)]
     own_volt_api: bool,
+    /// Uses the messages and enums of `volt-api` that are the same in your version of the Volt API. One value then
+    /// suits the clients of both. The code fits one version of the API in `volt-api`.
+    #[arg(long, global = true)]
+    share_volt_api: bool,
     /// Omits the server traits and servers, for programs that only make calls.
     #[arg(long, global = true)]
     client_only: bool,
@@ -118,8 +123,12 @@ fn run(args: &Args) -> anyhow::Result<()> {
     let single = args.out.extension().is_some_and(|extension| extension == "rs");
     let is_own = args.own_volt_api || matches!(args.source, Source::Api { .. });
     let options = if is_own { Options::own_volt_api() } else { Options::volt_api() };
+    ensure!(
+        is_own || !args.share_volt_api,
+        "--share-volt-api is for --own-volt-api and `api`: other files use the types of `volt-api` anyway"
+    );
     let mut options = options.layout(if single { Layout::Single } else { Layout::Files });
-    options = options.any_types(!args.no_any_types);
+    options = options.any_types(!args.no_any_types).share_volt_api(args.share_volt_api);
     if args.client_only {
         options = options.server(Server::Never);
     }

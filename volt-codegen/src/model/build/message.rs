@@ -80,6 +80,7 @@ impl Builder<'_> {
             messages,
             enums,
             gate: gate.clone(),
+            reexport: self.options.reexports.get(&name).cloned(),
             name,
         }
     }
@@ -210,6 +211,7 @@ impl Builder<'_> {
                 path: RustPath::Local(outer.module.clone(), ident.clone()),
             },
             former: self.options.former.get(&name).cloned(),
+            reexport: self.options.reexports.get(&name).cloned(),
             name,
             ident,
             docs: self.docs(source, &scope.path, &scope.prefix),

@@ -66,7 +66,7 @@ impl Model {
             builder.file(&mut packages, file);
         }
         let mut packages: Vec<Package> = packages.into_values().collect();
-        nicknames::distinguish(&mut packages);
+        nicknames::distinguish(&mut packages, options);
         let mut all = types.all();
         for package in &packages {
             all.extend(package.services.iter().map(|service| {
@@ -210,7 +210,7 @@ impl Builder<'_> {
     /// The gate of a top-level type, unless it is defined elsewhere.
     fn gate_if_local(&self, scope: &Scope<'_>, name: &str) -> Option<Gate> {
         let full = join(&scope.prefix, name);
-        self.types.get(&full)?.ty.is_local().then(|| self.needs.gate(&full))
+        self.types.get(&full)?.ty.is_local().then(|| self.needs.gate(&full, self.options))
     }
 
     fn resolve(&mut self, name: &str, element: &str, place: &Place) -> Option<TypeRef> {

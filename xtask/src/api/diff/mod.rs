@@ -18,7 +18,7 @@ use xtask_tools::process;
 
 use super::source;
 use crate::{
-    codegen::{self, former::FormerNames},
+    codegen::{self, former::FormerNames, sharing::Sharing},
     versions,
 };
 
@@ -95,34 +95,37 @@ impl Denied {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let report = report(xtask_tools::root()?, &args.old, &args.new)?;
-    print!("{}", args.format.show(&report, &args.old, &args.new));
+    let (report, sharing) = report(xtask_tools::root()?, &args.old, &args.new)?;
+    print!("{}", args.format.show(&report, &sharing, &args.old, &args.new));
     denied(&report, &args.deny, &args.except)
 }
 
-/// Compares two versions.
-pub(crate) fn report(root: &Path, old: &str, new: &str) -> anyhow::Result<Report> {
+/// Compares two versions, and what each shares with the older versions in the SDK.
+pub(crate) fn report(root: &Path, old: &str, new: &str) -> anyhow::Result<(Report, Vec<Sharing>)> {
     // Only versions below proto/ have them.
     let former = FormerNames::read(root, new)?;
-    codegen::diff(&read(root, old)?, &read(root, new)?, &former)
+    let (before, after) = (read(root, old)?, read(root, new)?);
+    let sharing = Sharing::changes(root, (old, &before), &after)?;
+    Ok((codegen::diff(root, &before, &after, &former)?, sharing))
 }
 
 impl Format {
-    fn show(self, report: &Report, old: &str, new: &str) -> String {
+    fn show(self, report: &Report, sharing: &[Sharing], old: &str, new: &str) -> String {
         match self {
-            Self::Text => report.to_text(),
-            Self::Markdown => page(report, old, new),
+            Self::Text => report.to_text() + &Sharing::to_markdown(sharing, 2),
+            Self::Markdown => page(report, sharing, old, new),
             Self::Json => format!("{:#}\n", to_json(report)),
         }
     }
 }
 
 /// The page of a report below `docs/`.
-pub(crate) fn page(report: &Report, old: &str, new: &str) -> String {
+pub(crate) fn page(report: &Report, sharing: &[Sharing], old: &str, new: &str) -> String {
     format!(
         "# API {old} to {new}\n\n\
-         Made by `cargo xtask api diff {old} {new} --format markdown`.\n\n{}",
-        report.to_markdown(2)
+         Made by `cargo xtask api diff {old} {new} --format markdown`.\n\n{}{}",
+        report.to_markdown(2),
+        Sharing::to_markdown(sharing, 2)
     )
 }
 

@@ -16,7 +16,8 @@ fn documented_reports_are_current() {
         let versions = name.strip_prefix("api-").and_then(|name| name.split_once("-to-"));
         let Some((old, new)) = versions else { continue };
         assert_eq!(path, root.join(page_file(old, new)));
-        let expected = page(&report(root, old, new).unwrap(), old, new);
+        let (report, sharing) = report(root, old, new).unwrap();
+        let expected = page(&report, &sharing, old, new);
         assert!(
             fs::read_to_string(&path).unwrap() == expected,
             "cargo xtask api diff {old} {new} --format markdown > docs/{name}.md"
@@ -29,7 +30,7 @@ fn documented_reports_are_current() {
 #[test]
 fn the_report_is_json_too() {
     let root = xtask_tools::root().unwrap();
-    let report = report(root, "0.15.1", "0.20.34").unwrap();
+    let (report, _) = report(root, "0.15.1", "0.20.34").unwrap();
     let json: serde_json::Value =
         serde_json::from_str(&Format::Json.show(&report, "0.15.1", "0.20.34")).unwrap();
     assert_eq!(json["changes"].as_array().unwrap().len(), report.changes.len());
@@ -60,7 +61,7 @@ fn denied_changes_fail() {
     let (old, new) = (folder("string a = 1;"), folder("string b = 1;"));
     let [old, new] = [&old, &new].map(|folder| folder.path().to_str().unwrap());
     let root = xtask_tools::root().unwrap();
-    let renamed = report(root, old, new).unwrap();
+    let (renamed, _) = report(root, old, new).unwrap();
     denied(&renamed, &[], &[]).unwrap();
     denied(&renamed, &["wire"], &[]).unwrap();
     for (deny, what) in [
@@ -93,7 +94,7 @@ fn breaks_are_denied_by_direction() {
     let method = "rpc A(M) returns (M);";
     let (with, without) = (folder(method), folder(""));
     let [with, without] = [&with, &without].map(|folder| folder.path().to_str().unwrap());
-    let removed = report(xtask_tools::root().unwrap(), with, without).unwrap();
+    let (removed, _) = report(xtask_tools::root().unwrap(), with, without).unwrap();
     // Old clients call the method, new ones do not.
     denied(&removed, &["wire:new".parse().unwrap()], &[]).unwrap();
     denied(&removed, &["wire:old".parse().unwrap()], &[]).unwrap_err();
@@ -115,7 +116,7 @@ fn tarballs_are_compared() {
     fs::write(files.path().join("p/m.proto"), text.replace(" a ", " b ")).unwrap();
     let [old, new] =
         [&path, &files.path().to_owned()].map(|path| path.to_str().unwrap().to_owned());
-    let report = report(xtask_tools::root().unwrap(), &old, &new).unwrap();
+    let (report, _) = report(xtask_tools::root().unwrap(), &old, &new).unwrap();
     assert_eq!(report.changes[0].what, "renamed to b");
 }
 
@@ -152,7 +153,7 @@ fn versions_are_folders_names_and_revisions() {
         ("first:proto/1.0.0/", "2.0.0", "renamed to second"),
         ("HEAD", "2.0.0", "renamed to second"),
     ] {
-        let report = report(root, old, new).unwrap();
+        let (report, _) = report(root, old, new).unwrap();
         assert_eq!(report.changes[0].what, what, "{old} {new}");
     }
     for (version, why) in [

@@ -17,6 +17,7 @@ use crate::{
     codegen::{
         self, Plan,
         former::{self, FormerNames},
+        sharing::Sharing,
     },
     secrets::{self, Secrets},
     tree, versions,
@@ -50,6 +51,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Imports a folder, and generates the SDK from it. Returns the text to print.
+pub(super) fn folder(root: &Path, folder: &Path, version: &str) -> anyhow::Result<String> {
+    let Ok(source) = folder.to_str().context("a path is text")?.parse();
+    let version = Some(version.to_owned());
+    let args = Args { source, version, replace: false, codegen: true };
+    import(root, &args, &mut Command::new("npm"))
+}
+
 /// Returns the text to print. `npm` is the program.
 fn import(root: &Path, args: &Args, npm: &mut Command) -> anyhow::Result<String> {
     // An import that was killed is undone before anything is read.
@@ -72,11 +81,11 @@ fn import(root: &Path, args: &Args, npm: &mut Command) -> anyhow::Result<String>
     if existed {
         let there = versions::sources(root, &version)?.compile()?;
         if !args.replace {
-            ensure_same(&version, &there, &set)?;
+            ensure_same(root, &version, &there, &set)?;
         }
         comments = Comments::of(&there);
     }
-    let report = codegen::diff(&before, &set, &FormerNames::read(root, &version)?)?;
+    let report = codegen::diff(root, &before, &set, &FormerNames::read(root, &version)?)?;
     let comments = comments.or(Comments::of(&before).moved(&report.renames));
     let written = write(&set, &comments)?;
 
@@ -90,9 +99,13 @@ fn import(root: &Path, args: &Args, npm: &mut Command) -> anyhow::Result<String>
             files.insert(path.clone(), tree::read(&root.join(&path))?);
         }
     }
-    if version != current {
-        files.insert(page_file(&current, &version), page(&report, &current, &version));
-    }
+    let sharing = if version == current {
+        Vec::new()
+    } else {
+        let sharing = Sharing::changes(root, (current.as_str(), &before), &set)?;
+        files.insert(page_file(&current, &version), page(&report, &sharing, &current, &version));
+        sharing
+    };
     let mut changes = tree::changes(root, files, &[&folder])?;
     let mut said = format!(
         "{} {} files in {}\n",
@@ -142,6 +155,7 @@ fn import(root: &Path, args: &Args, npm: &mut Command) -> anyhow::Result<String>
     if version != current {
         writeln!(said, "Since API {current} (cargo xtask api diff {current} {version}):")?;
         said += &report.summary("  ");
+        said.extend(sharing.iter().map(|sharing| format!("  {}", sharing.summary())));
     }
     if !args.codegen {
         writeln!(said, "To generate the SDK from it: cargo xtask codegen {version}")?;
@@ -167,6 +181,7 @@ fn to_review(report: &Report, comments: &Comments) -> Vec<String> {
 
 /// Fails if a version exists with other definitions. Its comments may differ.
 fn ensure_same(
+    root: &Path,
     version: &str,
     there: &FileDescriptorSet,
     set: &FileDescriptorSet,
@@ -175,7 +190,7 @@ fn ensure_same(
     if bare(there)? == bare(set)? {
         return Ok(());
     }
-    let report = codegen::diff(there, set, &FormerNames::default())?;
+    let report = codegen::diff(root, there, set, &FormerNames::default())?;
     let changes = if report.changes.is_empty() {
         "  the same definitions, in other files or another order\n".to_owned()
     } else {

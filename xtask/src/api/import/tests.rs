@@ -444,7 +444,7 @@ fn from_the_previous_version_to_what_is_checked_in() {
     let old = old.unwrap();
     fs::write(root.join(versions::CURRENT), format!("{old}\n")).unwrap();
     fs::copy(repository.join("proto/VERSIONS"), root.join("proto/VERSIONS")).unwrap();
-    fs::create_dir_all(root.join("volt-api/src")).unwrap();
+    copy(&repository.join("volt-api/src"), &root.join("volt-api/src"));
     fs::copy(repository.join("volt-api/Cargo.toml"), root.join("volt-api/Cargo.toml")).unwrap();
     codegen::run_in(root, &codegen::Args { version: None, check: false }).unwrap();
 
@@ -464,7 +464,10 @@ fn from_the_previous_version_to_what_is_checked_in() {
     };
     // Elements that still exist keep their documentation.
     let older = versions::sources(root, old).unwrap().compile().unwrap();
-    let renames = codegen::diff(&older, &checked_in, &FormerNames::default()).unwrap().renames;
+    let renames =
+        codegen::diff(xtask_tools::root().unwrap(), &older, &checked_in, &FormerNames::default())
+            .unwrap()
+            .renames;
     let kept = Comments::of(&older).moved(&renames);
     let said = import_it();
     for name in kept.unknown(&checked_in) {
@@ -473,10 +476,11 @@ fn from_the_previous_version_to_what_is_checked_in() {
     let expected = write(&checked_in, &kept).unwrap();
     assert_eq!(versions::sources(root, &new).unwrap().files, expected.files);
 
-    // The rest is documented in those files.
+    // The rest is documented in those files, as far as it is.
     copy(&repository.join("proto").join(&new), &root.join("proto").join(&new));
     let said = import_it();
-    assert!(!said.contains("need documentation"), "{said}");
+    let documented = Comments::of(&checked_in).unknown(&checked_in).is_empty();
+    assert_eq!(said.contains("need documentation"), !documented, "{said}");
     let (found, expected) = (written(root), written(repository));
     assert_eq!(
         found.keys().collect::<Vec<_>>(),

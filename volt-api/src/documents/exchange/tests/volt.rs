@@ -65,7 +65,7 @@ impl Volt {
                 let update = std::mem::take(&mut open.arriving);
                 self.update(call, state, &update)
             }
-            None => Vec::new(),
+            _ => Vec::new(),
         }
     }
 

@@ -5,11 +5,16 @@ mod shared;
 #[cfg(feature = "sqlite-database")]
 mod sqlite_database;
 
+#[cfg(any(feature = "sqlite-database", feature = "v0_15"))]
+mod sqlite_database_and_v0_15;
+
 #[cfg(feature = "sqlite-server")]
 mod sqlite_server;
 
 pub use self::shared::*;
 #[cfg(feature = "sqlite-database")]
 pub use self::sqlite_database::*;
+#[cfg(any(feature = "sqlite-database", feature = "v0_15"))]
+pub use self::sqlite_database_and_v0_15::*;
 #[cfg(feature = "sqlite-server")]
 pub use self::sqlite_server::*;

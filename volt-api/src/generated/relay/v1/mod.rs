@@ -6,7 +6,12 @@ mod proxy;
 #[cfg(feature = "relay")]
 mod relay;
 
+#[cfg(any(feature = "relay", feature = "v0_15"))]
+mod relay_and_v0_15;
+
 #[cfg(feature = "proxy")]
 pub use self::proxy::*;
 #[cfg(feature = "relay")]
 pub use self::relay::*;
+#[cfg(any(feature = "relay", feature = "v0_15"))]
+pub use self::relay_and_v0_15::*;

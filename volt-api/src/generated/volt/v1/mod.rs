@@ -6,21 +6,27 @@ mod discovery;
 #[cfg(any(feature = "discovery", feature = "relay"))]
 mod discovery_and_relay;
 
+#[cfg(any(feature = "discovery", feature = "v0_15"))]
+mod discovery_and_v0_15;
+
 #[cfg(feature = "drive")]
 mod drive;
 
 #[cfg(feature = "file")]
 mod file;
 
-#[cfg(feature = "relay")]
-mod relay;
+#[cfg(any(feature = "file", feature = "v0_15"))]
+mod file_and_v0_15;
 
-#[cfg(any(feature = "relay", feature = "volt"))]
-mod relay_and_volt;
+#[cfg(any(feature = "relay", feature = "v0_15"))]
+mod relay_and_v0_15;
 mod shared;
 
-#[cfg(any(feature = "discovery", feature = "drive", feature = "file", feature = "relay", feature = "sqlite-database", feature = "sqlite-server", feature = "ssi", feature = "sync", feature = "terminal", feature = "volt", feature = "wire"))]
-mod shared_by_11;
+#[cfg(any(feature = "discovery", feature = "drive", feature = "file", feature = "relay", feature = "sqlite-database", feature = "sqlite-server", feature = "ssi", feature = "sync", feature = "terminal", feature = "v0_15", feature = "volt", feature = "wire"))]
+mod shared_by_12;
+
+#[cfg(any(feature = "relay", feature = "v0_15", feature = "volt"))]
+mod shared_by_3;
 
 #[cfg(any(feature = "drive", feature = "sqlite-server", feature = "sync", feature = "volt", feature = "wire"))]
 mod shared_by_5;
@@ -31,8 +37,14 @@ mod shared_by_6;
 #[cfg(any(feature = "drive", feature = "relay", feature = "sqlite-server", feature = "sync", feature = "volt", feature = "wire"))]
 mod shared_by_6_2;
 
-#[cfg(any(feature = "discovery", feature = "drive", feature = "relay", feature = "sqlite-server", feature = "sync", feature = "volt", feature = "wire"))]
+#[cfg(any(feature = "drive", feature = "sqlite-server", feature = "sync", feature = "v0_15", feature = "volt", feature = "wire"))]
+mod shared_by_6_3;
+
+#[cfg(any(feature = "drive", feature = "relay", feature = "sqlite-server", feature = "sync", feature = "v0_15", feature = "volt", feature = "wire"))]
 mod shared_by_7;
+
+#[cfg(any(feature = "discovery", feature = "drive", feature = "relay", feature = "sqlite-server", feature = "sync", feature = "v0_15", feature = "volt", feature = "wire"))]
+mod shared_by_8;
 
 #[cfg(feature = "ssi")]
 mod ssi;
@@ -46,6 +58,12 @@ mod sync;
 #[cfg(feature = "terminal")]
 mod terminal;
 
+#[cfg(any(feature = "v0_15", feature = "volt"))]
+mod v0_15_and_volt;
+
+#[cfg(any(feature = "v0_15", feature = "wire"))]
+mod v0_15_and_wire;
+
 #[cfg(feature = "volt")]
 mod volt;
 
@@ -56,25 +74,33 @@ mod wire;
 pub use self::discovery::*;
 #[cfg(any(feature = "discovery", feature = "relay"))]
 pub use self::discovery_and_relay::*;
+#[cfg(any(feature = "discovery", feature = "v0_15"))]
+pub use self::discovery_and_v0_15::*;
 #[cfg(feature = "drive")]
 pub use self::drive::*;
 #[cfg(feature = "file")]
 pub use self::file::*;
-#[cfg(feature = "relay")]
-pub use self::relay::*;
-#[cfg(any(feature = "relay", feature = "volt"))]
-pub use self::relay_and_volt::*;
+#[cfg(any(feature = "file", feature = "v0_15"))]
+pub use self::file_and_v0_15::*;
+#[cfg(any(feature = "relay", feature = "v0_15"))]
+pub use self::relay_and_v0_15::*;
 pub use self::shared::*;
-#[cfg(any(feature = "discovery", feature = "drive", feature = "file", feature = "relay", feature = "sqlite-database", feature = "sqlite-server", feature = "ssi", feature = "sync", feature = "terminal", feature = "volt", feature = "wire"))]
-pub use self::shared_by_11::*;
+#[cfg(any(feature = "discovery", feature = "drive", feature = "file", feature = "relay", feature = "sqlite-database", feature = "sqlite-server", feature = "ssi", feature = "sync", feature = "terminal", feature = "v0_15", feature = "volt", feature = "wire"))]
+pub use self::shared_by_12::*;
+#[cfg(any(feature = "relay", feature = "v0_15", feature = "volt"))]
+pub use self::shared_by_3::*;
 #[cfg(any(feature = "drive", feature = "sqlite-server", feature = "sync", feature = "volt", feature = "wire"))]
 pub use self::shared_by_5::*;
 #[cfg(any(feature = "drive", feature = "sqlite-database", feature = "sqlite-server", feature = "sync", feature = "volt", feature = "wire"))]
 pub use self::shared_by_6::*;
 #[cfg(any(feature = "drive", feature = "relay", feature = "sqlite-server", feature = "sync", feature = "volt", feature = "wire"))]
 pub use self::shared_by_6_2::*;
-#[cfg(any(feature = "discovery", feature = "drive", feature = "relay", feature = "sqlite-server", feature = "sync", feature = "volt", feature = "wire"))]
+#[cfg(any(feature = "drive", feature = "sqlite-server", feature = "sync", feature = "v0_15", feature = "volt", feature = "wire"))]
+pub use self::shared_by_6_3::*;
+#[cfg(any(feature = "drive", feature = "relay", feature = "sqlite-server", feature = "sync", feature = "v0_15", feature = "volt", feature = "wire"))]
 pub use self::shared_by_7::*;
+#[cfg(any(feature = "discovery", feature = "drive", feature = "relay", feature = "sqlite-server", feature = "sync", feature = "v0_15", feature = "volt", feature = "wire"))]
+pub use self::shared_by_8::*;
 #[cfg(feature = "ssi")]
 pub use self::ssi::*;
 #[cfg(any(feature = "ssi", feature = "volt"))]
@@ -83,6 +109,10 @@ pub use self::ssi_and_volt::*;
 pub use self::sync::*;
 #[cfg(feature = "terminal")]
 pub use self::terminal::*;
+#[cfg(any(feature = "v0_15", feature = "volt"))]
+pub use self::v0_15_and_volt::*;
+#[cfg(any(feature = "v0_15", feature = "wire"))]
+pub use self::v0_15_and_wire::*;
 #[cfg(feature = "volt")]
 pub use self::volt::*;
 #[cfg(feature = "wire")]

@@ -3,84 +3,6 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// One value of a row. The member that is set determines its type.
-#[derive(Clone, PartialEq, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct Variant {
-    /// The value.
-    #[prost(oneof = "variant::Data", tags = "1, 2, 3, 4, 5")]
-    pub data: Option<variant::Data>,
-}
-
-/// Types of [`Variant`].
-pub mod variant {
-    use super::rt;
-    /// The value.
-    #[non_exhaustive]
-    #[derive(Clone, PartialEq, rt::prost::Oneof)]
-    #[prost(prost_path = "rt::prost")]
-    pub enum Data {
-        /// UTF-8 text.
-        #[prost(string, tag = "1")]
-        Text(String),
-        /// A signed 64-bit integer.
-        #[prost(int64, tag = "2")]
-        Integer(i64),
-        /// A 64-bit floating-point number.
-        #[prost(double, tag = "3")]
-        Real(f64),
-        /// Bytes.
-        #[prost(bytes, tag = "4")]
-        Blob(Vec<u8>),
-        /// `true` represents SQL NULL.
-        #[prost(bool, tag = "5")]
-        Null(bool),
-    }
-}
-
-/// The columns of a result. Sent once, before the rows.
-#[derive(Clone, PartialEq, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct RowHeader {
-    /// The columns, in the order of the values in each row.
-    #[prost(message, repeated, tag = "1")]
-    pub column: Vec<Column>,
-}
-
-/// One row of a result.
-#[derive(Clone, PartialEq, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct VariantRow {
-    /// One value for each column of the `RowHeader`, in the same order.
-    #[prost(message, repeated, tag = "1")]
-    pub column: Vec<Variant>,
-}
-
-/// The statements to run in one transaction.
-///
-/// Request of [`SqliteDatabaseApiClient::bulk_update`].
-#[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct SqlBulkUpdateRequest {
-    /// The database: resource id or `@alias`.
-    #[prost(string, tag = "1")]
-    pub database_id: String,
-    /// The statements, run in this order. They cannot have parameters.
-    #[prost(string, repeated, tag = "2")]
-    pub statement: Vec<String>,
-}
-
-/// The outcome of the transaction: without an error it was committed.
-///
-/// Response of [`SqliteDatabaseApiClient::bulk_update`].
-#[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct SqlBulkUpdateResponse {
-    /// The reason why the call was refused. Absent or empty on success.
-    #[prost(message, optional, tag = "1")]
-    pub status: Option<super::super::super::super::volt::v1::Status>,
-}
-
 /// Runs one statement.
 ///
 /// Since API 0.20.34.
@@ -172,42 +94,6 @@ pub mod sql_execute_request {
     }
 }
 
-/// A message from the Volt in `Execute`.
-///
-/// Response of [`SqliteDatabaseApiClient::execute`].
-#[derive(Clone, PartialEq, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct SqlExecuteResponse {
-    /// The content of the message: exactly one member.
-    #[prost(oneof = "sql_execute_response::Payload", tags = "1, 2, 3, 4")]
-    pub payload: Option<sql_execute_response::Payload>,
-}
-
-/// Types of [`SqlExecuteResponse`].
-pub mod sql_execute_response {
-    use super::rt;
-    /// The content of the message: exactly one member.
-    #[non_exhaustive]
-    #[derive(Clone, PartialEq, rt::prost::Oneof)]
-    #[prost(prost_path = "rt::prost")]
-    pub enum Payload {
-        /// The reason why the call failed. No message follows.
-        #[prost(message, tag = "1")]
-        Status(super::super::super::super::super::volt::v1::Status),
-        /// The columns. Sent before the rows, once for each statement with a result.
-        #[prost(message, tag = "2")]
-        Header(super::RowHeader),
-        /// The values of one row.
-        #[prost(message, tag = "3")]
-        Row(super::VariantRow),
-        /// The number of rows that the statement inserted, updated or deleted, including those changed
-        /// by triggers. 0 for a query. Sent only in transactions, as the last answer to a `start`. Not
-        /// all Volts send it.
-        #[prost(uint32, tag = "4")]
-        AffectedRows(u32),
-    }
-}
-
 /// The source and the target of an import.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -269,21 +155,4 @@ pub mod sql_import_csv_request {
         #[prost(bool, tag = "4")]
         Abort(bool),
     }
-}
-
-/// A progress report. In the last one `row_count` equals `total_rows`.
-///
-/// Response of [`SqliteDatabaseApiClient::import_csv`].
-#[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct SqlImportCsvResponse {
-    /// The reason why the call failed. No message follows.
-    #[prost(message, optional, tag = "1")]
-    pub status: Option<super::super::super::super::volt::v1::Status>,
-    /// The number of rows added so far.
-    #[prost(int64, tag = "2")]
-    pub row_count: i64,
-    /// The number of rows in the CSV, without the header row.
-    #[prost(int64, tag = "3")]
-    pub total_rows: i64,
 }

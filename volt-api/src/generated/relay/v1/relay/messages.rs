@@ -3,34 +3,6 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// Selects Volts by their owner or their id.
-///
-/// Request of [`RelayApiClient::get_volt_endpoint`].
-#[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct GetVoltEndpointRequest {
-    /// The filter.
-    #[prost(oneof = "get_volt_endpoint_request::Filter", tags = "2, 1")]
-    pub filter: Option<get_volt_endpoint_request::Filter>,
-}
-
-/// Types of [`GetVoltEndpointRequest`].
-pub mod get_volt_endpoint_request {
-    use super::rt;
-    /// The filter.
-    #[non_exhaustive]
-    #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
-    #[prost(prost_path = "rt::prost")]
-    pub enum Filter {
-        /// All Volts of this owner.
-        #[prost(string, tag = "2")]
-        OwnerId(String),
-        /// The Volt with this id, a DID such as `did:volt:…`.
-        #[prost(string, tag = "1")]
-        VoltId(String),
-    }
-}
-
 /// The Volts that match.
 ///
 /// Response of [`RelayApiClient::get_volt_endpoint`].
@@ -43,30 +15,6 @@ pub struct GetVoltEndpointResponse {
     /// The addresses and public keys of the Volts. Empty if no Volt matches.
     #[prost(message, repeated, tag = "2")]
     pub endpoint: Vec<super::super::super::super::volt::v1::VoltEndpoint>,
-}
-
-/// Starts a tunnel, and describes the Volt at its end.
-#[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct TunnelStart {
-    /// The port that the Volt asks the relay for.
-    #[prost(uint32, tag = "1")]
-    pub preferred_port: u32,
-    /// The address of the Volt.
-    #[prost(string, tag = "2")]
-    pub address: String,
-    /// The Volt's public key, PEM.
-    #[prost(string, tag = "3")]
-    pub public_key: String,
-    /// The fingerprint of the Volt's key, in base58.
-    #[prost(string, tag = "4")]
-    pub fingerprint: String,
-    /// The Volt's CA certificate, PEM.
-    #[prost(string, tag = "5")]
-    pub ca_pem: String,
-    /// The version of the Volt's software.
-    #[prost(string, tag = "6")]
-    pub volt_version: String,
 }
 
 /// Names a service that is added to the tunnel or removed from it.
@@ -149,42 +97,5 @@ pub mod tunnel_request {
         /// A part of the answer to an HTTP request.
         #[prost(message, tag = "5")]
         HttpResponse(super::super::super::super::super::volt::v1::HttpResponse),
-    }
-}
-
-/// A message from a relay into a Volt's tunnel: a call, or a further part of one.
-///
-/// Response of [`RelayApiClient::cloud_tunnel`].
-#[derive(Clone, PartialEq, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct TunnelResponse {
-    /// The content of the message: exactly one member.
-    #[prost(oneof = "tunnel_response::Payload", tags = "1, 2, 3, 4, 5")]
-    pub payload: Option<tunnel_response::Payload>,
-}
-
-/// Types of [`TunnelResponse`].
-pub mod tunnel_response {
-    use super::rt;
-    /// The content of the message: exactly one member.
-    #[non_exhaustive]
-    #[derive(Clone, PartialEq, rt::prost::Oneof)]
-    #[prost(prost_path = "rt::prost")]
-    pub enum Payload {
-        /// Keeps the tunnel alive.
-        #[prost(message, tag = "1")]
-        Ping(super::super::super::super::super::volt::v1::RemotePing),
-        /// Begins a call and carries its first request message.
-        #[prost(message, tag = "2")]
-        MethodInvoke(super::super::super::super::super::volt::v1::MethodInvoke),
-        /// A further request message of a call.
-        #[prost(message, tag = "3")]
-        MethodPayload(super::super::super::super::super::volt::v1::MethodPayload),
-        /// The caller sends no further requests in a call.
-        #[prost(message, tag = "4")]
-        MethodEnd(super::super::super::super::super::volt::v1::MethodEnd),
-        /// A new HTTP request, or a part of one.
-        #[prost(message, tag = "5")]
-        HttpRequest(super::super::super::super::super::volt::v1::HttpRequest),
     }
 }

@@ -3,23 +3,9 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-rt::message! { GetVoltEndpointRequest = "tdx.volt_api.relay.v1.GetVoltEndpointRequest";
-    0 "owner_id" | "ownerId" [oneof get_volt_endpoint_request::Filter::OwnerId, string] filter with_owner_id;
-    1 "volt_id" | "voltId" [oneof get_volt_endpoint_request::Filter::VoltId, string] filter with_volt_id;
-}
-
 rt::message! { GetVoltEndpointResponse = "tdx.volt_api.relay.v1.GetVoltEndpointResponse" refuses [status];
     0 "status" [optional message super::super::super::super::volt::v1::Status] status with_status;
     1 "endpoint" [repeated message super::super::super::super::volt::v1::VoltEndpoint] endpoint with_endpoint;
-}
-
-rt::message! { TunnelStart = "tdx.volt_api.relay.v1.TunnelStart";
-    0 "preferred_port" | "preferredPort" [u32] preferred_port with_preferred_port;
-    1 "address" [string] address with_address;
-    2 "public_key" | "publicKey" [string] public_key with_public_key;
-    3 "fingerprint" [string] fingerprint with_fingerprint;
-    4 "ca_pem" | "caPem" [string] ca_pem with_ca_pem;
-    5 "volt_version" | "voltVersion" [string] volt_version with_volt_version;
 }
 
 rt::message! { TunnelServiceControl = "tdx.volt_api.relay.v1.TunnelServiceControl";
@@ -40,12 +26,4 @@ rt::message! { TunnelRequest = "tdx.volt_api.relay.v1.TunnelRequest";
     2 "method_payload" | "methodPayload" [oneof tunnel_request::Payload::MethodPayload, message super::super::super::super::volt::v1::MethodPayload] payload with_method_payload;
     3 "method_end" | "methodEnd" [oneof tunnel_request::Payload::MethodEnd, message super::super::super::super::volt::v1::MethodEnd] payload with_method_end;
     4 "http_response" | "httpResponse" [oneof tunnel_request::Payload::HttpResponse, message super::super::super::super::volt::v1::HttpResponse] payload with_http_response;
-}
-
-rt::message! { TunnelResponse = "tdx.volt_api.relay.v1.TunnelResponse";
-    0 "ping" [oneof tunnel_response::Payload::Ping, message super::super::super::super::volt::v1::RemotePing] payload with_ping;
-    1 "method_invoke" | "methodInvoke" [oneof tunnel_response::Payload::MethodInvoke, message super::super::super::super::volt::v1::MethodInvoke] payload with_method_invoke;
-    2 "method_payload" | "methodPayload" [oneof tunnel_response::Payload::MethodPayload, message super::super::super::super::volt::v1::MethodPayload] payload with_method_payload;
-    3 "method_end" | "methodEnd" [oneof tunnel_response::Payload::MethodEnd, message super::super::super::super::volt::v1::MethodEnd] payload with_method_end;
-    4 "http_request" | "httpRequest" [oneof tunnel_response::Payload::HttpRequest, message super::super::super::super::volt::v1::HttpRequest] payload with_http_request;
 }

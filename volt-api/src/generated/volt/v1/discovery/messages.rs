@@ -3,17 +3,6 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// Selects the Volts to return.
-///
-/// Request of [`DiscoveryApiClient::discover`].
-#[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct DiscoverRequest {
-    /// Only Volts that have a relay.
-    #[prost(bool, tag = "1")]
-    pub require_relay: bool,
-}
-
 /// One Volt, with a proof of its identity.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]

@@ -3,49 +3,6 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-rt::message! { File = "tdx.volt_api.volt.v1.File";
-    0 "file_path" | "filePath" [string] file_path with_file_path;
-    1 "absolute_path" | "absolutePath" [string] absolute_path with_absolute_path;
-    2 "file_name" | "fileName" [string] file_name with_file_name;
-    3 "extension" [string] extension with_extension;
-    4 "size" [u64] size with_size;
-    5 "media_type" | "mediaType" [string] media_type with_media_type;
-    6 "is_directory" | "isDirectory" [bool] is_directory with_is_directory;
-    7 "modified" [u64] modified with_modified;
-    8 "resource_id" | "resourceId" [string] resource_id with_resource_id;
-    9 "owner_resource_id" | "ownerResourceId" [string] owner_resource_id with_owner_resource_id;
-}
-
-rt::message! { DownloadFileRequest = "tdx.volt_api.volt.v1.DownloadFileRequest";
-    0 "resource_id" | "resourceId" [string] resource_id with_resource_id;
-    1 "file_path" | "filePath" [string] file_path with_file_path;
-}
-
-rt::message! { DownloadFileResponse = "tdx.volt_api.volt.v1.DownloadFileResponse" refuses [payload as download_file_response::Payload::Status];
-    0 "block" [oneof download_file_response::Payload::Block, bytes] payload with_block;
-    1 "status" [oneof download_file_response::Payload::Status, message Status] payload with_status;
-}
-
-rt::message! { GetFileRequest = "tdx.volt_api.volt.v1.GetFileRequest";
-    0 "resource_id" | "resourceId" [string] resource_id with_resource_id;
-    1 "file_path" | "filePath" [string] file_path with_file_path;
-}
-
-rt::message! { GetFileResponse = "tdx.volt_api.volt.v1.GetFileResponse" refuses [status];
-    0 "status" [optional message Status] status with_status;
-    1 "file" [optional message File] file with_file;
-}
-
-rt::message! { GetFileContentRequest = "tdx.volt_api.volt.v1.GetFileContentRequest";
-    0 "resource_id" | "resourceId" [string] resource_id with_resource_id;
-    1 "file_path" | "filePath" [string] file_path with_file_path;
-}
-
-rt::message! { GetFileContentResponse = "tdx.volt_api.volt.v1.GetFileContentResponse" refuses [status];
-    0 "status" [optional message Status] status with_status;
-    1 "content" [bytes] content with_content;
-}
-
 rt::message! { GetFileDescendantsRequest = "tdx.volt_api.volt.v1.GetFileDescendantsRequest";
     0 "resource_id" | "resourceId" [string] resource_id with_resource_id;
     1 "file_path" | "filePath" [string] file_path with_file_path;
@@ -53,35 +10,6 @@ rt::message! { GetFileDescendantsRequest = "tdx.volt_api.volt.v1.GetFileDescenda
     3 "folders_only" | "foldersOnly" [bool] folders_only with_folders_only;
     4 "descendant_id" | "descendantId" [string] descendant_id with_descendant_id;
     5 "include_hidden" | "includeHidden" [bool] include_hidden with_include_hidden;
-}
-
-rt::message! { GetFileDescendantsResponse = "tdx.volt_api.volt.v1.GetFileDescendantsResponse" refuses [status];
-    0 "status" [optional message Status] status with_status;
-    1 "descendant" [repeated message File] descendant with_descendant;
-}
-
-rt::message! { SetFileContentRequest = "tdx.volt_api.volt.v1.SetFileContentRequest";
-    0 "resource_id" | "resourceId" [string] resource_id with_resource_id;
-    1 "file_path" | "filePath" [string] file_path with_file_path;
-    2 "store_name" | "storeName" [string] store_name with_store_name;
-    3 "content" [bytes] content with_content;
-}
-
-rt::message! { SetFileContentResponse = "tdx.volt_api.volt.v1.SetFileContentResponse" refuses [status];
-    0 "status" [optional message Status] status with_status;
-}
-
-rt::message! { UploadFileStart = "tdx.volt_api.volt.v1.UploadFileStart";
-    0 "resource_id" | "resourceId" [string] resource_id with_resource_id;
-    1 "store_name" | "storeName" [string] store_name with_store_name;
-    2 "streaming_mode" | "streamingMode" [bool] streaming_mode with_streaming_mode;
-    3 "truncate" [bool] truncate with_truncate;
-    4 "eager_flush" | "eagerFlush" [bool] eager_flush with_eager_flush;
-}
-
-rt::message! { UploadFileRequest = "tdx.volt_api.volt.v1.UploadFileRequest";
-    0 "start" [oneof upload_file_request::Payload::Start, message UploadFileStart] payload with_start;
-    1 "block" [oneof upload_file_request::Payload::Block, bytes] payload with_block;
 }
 
 rt::message! { UploadFileResponse = "tdx.volt_api.volt.v1.UploadFileResponse" refuses [status];

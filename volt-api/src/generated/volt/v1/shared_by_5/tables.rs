@@ -33,27 +33,3 @@ rt::message! { Resource = "tdx.volt_api.volt.v1.Resource";
     18 "content_hash" | "contentHash" [string] content_hash with_content_hash;
     19 "child" [repeated message Resource] child with_child;
 }
-
-rt::enumeration! { ResourceStatus {
-    "RESOURCE_STATUS_UNKNOWN" Unknown;
-    "RESOURCE_STATUS_LIVE" Live;
-    "RESOURCE_STATUS_INACTIVE" Inactive;
-    "RESOURCE_STATUS_DELETED" Deleted;
-} }
-
-rt::enumeration! { ShareMode {
-    "SHARE_MODE_UNKNOWN" Unknown;
-    "SHARE_MODE_TRUSTED" Trusted;
-    "SHARE_MODE_PUBLIC_READ" PublicRead;
-} }
-
-rt::enumeration! { AttributeDataType {
-    "ATTRIBUTE_DATA_TYPE_UNKNOWN" Unknown;
-    "ATTRIBUTE_DATA_TYPE_STRING" String;
-    "ATTRIBUTE_DATA_TYPE_INTEGER" Integer;
-    "ATTRIBUTE_DATA_TYPE_REAL" Real;
-    "ATTRIBUTE_DATA_TYPE_BOOLEAN" Boolean;
-    "ATTRIBUTE_DATA_TYPE_BYTES" Bytes;
-    "ATTRIBUTE_DATA_TYPE_IDENTITY" Identity;
-    "ATTRIBUTE_DATA_TYPE_RESOURCE" Resource;
-} }

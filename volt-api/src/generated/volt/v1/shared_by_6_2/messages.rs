@@ -3,36 +3,6 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// One method of a service. For internal use.
-#[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct MethodDescription {
-    /// The path of the method, `/package.Service/Method`.
-    #[prost(string, tag = "1")]
-    pub path: String,
-    /// The caller may send many requests.
-    #[prost(bool, tag = "2")]
-    pub client_streaming: bool,
-    /// The service may send many responses.
-    #[prost(bool, tag = "3")]
-    pub server_streaming: bool,
-}
-
-/// A `.proto` file that declares services.
-#[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct ProtoFile {
-    /// The path of the file, as other files import it.
-    #[prost(string, tag = "1")]
-    pub file_path: String,
-    /// The text of the file. Omitted unless a request sets `include_protobuf`.
-    #[prost(string, tag = "2")]
-    pub protobuf: String,
-    /// The names of the services in the file.
-    #[prost(string, repeated, tag = "3")]
-    pub service_name: Vec<String>,
-}
-
 /// The APIs of a service, the place where it runs, and how to call it.
 ///
 /// To call a relayed service, a caller needs `host_client_id`, `host_service_id` and
@@ -86,59 +56,4 @@ pub struct ServiceDescription {
     /// For internal use.
     #[prost(message, repeated, tag = "100")]
     pub method: Vec<MethodDescription>,
-}
-
-/// The callers that can find a service with `DiscoverServices`. The embedded Volt ignores it:
-/// callers find the services whose resources they may read.
-#[non_exhaustive]
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    rt::prost::Enumeration
-)]
-#[prost(prost_path = "rt::prost")]
-#[repr(i32)]
-pub enum DiscoveryMode {
-    /// Not specified.
-    Unknown = 0,
-    /// Trusted callers. The definition of trust is not documented.
-    Trusted = 1,
-    /// All callers.
-    Public = 2,
-    /// Like TRUSTED, and also callers that come through a relay.
-    TrustedGlobal = 3,
-    /// Like PUBLIC, and also callers that come through a relay.
-    PublicGlobal = 4,
-}
-
-/// The place where a service runs, which determines how it is called.
-#[non_exhaustive]
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    rt::prost::Enumeration
-)]
-#[prost(prost_path = "rt::prost")]
-#[repr(i32)]
-pub enum ServiceHostType {
-    /// Not specified.
-    Unknown = 0,
-    /// In the Volt itself. Always online.
-    Builtin = 1,
-    /// On its own gRPC server, at `host_address`. Reachable only over gRPC.
-    Server = 2,
-    /// In a client with an open `Connect` stream. The Volt forwards calls to it.
-    Relayed = 3,
 }

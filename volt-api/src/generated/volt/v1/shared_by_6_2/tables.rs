@@ -3,18 +3,6 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-rt::message! { MethodDescription = "tdx.volt_api.volt.v1.MethodDescription";
-    0 "path" [string] path with_path;
-    1 "client_streaming" | "clientStreaming" [bool] client_streaming with_client_streaming;
-    2 "server_streaming" | "serverStreaming" [bool] server_streaming with_server_streaming;
-}
-
-rt::message! { ProtoFile = "tdx.volt_api.volt.v1.ProtoFile";
-    0 "file_path" | "filePath" [string] file_path with_file_path;
-    1 "protobuf" [string] protobuf with_protobuf;
-    2 "service_name" | "serviceName" [repeated string] service_name with_service_name;
-}
-
 rt::message! { ServiceDescription = "tdx.volt_api.volt.v1.ServiceDescription";
     0 "host_type" | "hostType" [named ServiceHostType] host_type with_host_type;
     1 "host_client_id" | "hostClientId" [string] host_client_id with_host_client_id;
@@ -45,19 +33,4 @@ rt::redacted! { struct ServiceDescription = "ServiceDescription" {
     shown proto_file;
     shown service_api;
     shown method;
-} }
-
-rt::enumeration! { DiscoveryMode {
-    "DISCOVERY_MODE_UNKNOWN" Unknown;
-    "DISCOVERY_MODE_TRUSTED" Trusted;
-    "DISCOVERY_MODE_PUBLIC" Public;
-    "DISCOVERY_MODE_TRUSTED_GLOBAL" TrustedGlobal;
-    "DISCOVERY_MODE_PUBLIC_GLOBAL" PublicGlobal;
-} }
-
-rt::enumeration! { ServiceHostType {
-    "SERVICE_HOST_TYPE_UNKNOWN" Unknown;
-    "SERVICE_HOST_TYPE_BUILTIN" Builtin;
-    "SERVICE_HOST_TYPE_SERVER" Server;
-    "SERVICE_HOST_TYPE_RELAYED" Relayed;
 } }

@@ -3,22 +3,38 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// A version of the API. Two versions are compatible if their major and minor numbers are equal.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
+/// One method of a service. For internal use.
+#[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
-pub struct Version {
-    /// The major number: 0 in 0.20.34.
-    #[prost(uint32, tag = "1")]
-    pub version_major: u32,
-    /// The minor number: 20 in 0.20.34.
-    #[prost(uint32, tag = "2")]
-    pub version_minor: u32,
-    /// The patch number: 34 in 0.20.34.
-    #[prost(uint32, tag = "3")]
-    pub version_patch: u32,
+pub struct MethodDescription {
+    /// The path of the method, `/package.Service/Method`.
+    #[prost(string, tag = "1")]
+    pub path: String,
+    /// The caller may send many requests.
+    #[prost(bool, tag = "2")]
+    pub client_streaming: bool,
+    /// The service may send many responses.
+    #[prost(bool, tag = "3")]
+    pub server_streaming: bool,
 }
 
-/// The reachability of a service or a Volt.
+/// A `.proto` file that declares services.
+#[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
+#[prost(prost_path = "rt::prost")]
+pub struct ProtoFile {
+    /// The path of the file, as other files import it.
+    #[prost(string, tag = "1")]
+    pub file_path: String,
+    /// The text of the file. Omitted unless a request sets `include_protobuf`.
+    #[prost(string, tag = "2")]
+    pub protobuf: String,
+    /// The names of the services in the file.
+    #[prost(string, repeated, tag = "3")]
+    pub service_name: Vec<String>,
+}
+
+/// The callers that can find a service with `DiscoverServices`. The embedded Volt ignores it:
+/// callers find the services whose resources they may read.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -33,11 +49,41 @@ pub struct Version {
 )]
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
-pub enum OnlineStatus {
-    /// Not known.
+pub enum DiscoveryMode {
+    /// Not specified.
     Unknown = 0,
-    /// It can be called.
-    Online = 1,
-    /// It is not connected: calls fail.
-    Offline = 2,
+    /// Trusted callers. The definition of trust is not documented.
+    Trusted = 1,
+    /// All callers.
+    Public = 2,
+    /// Like TRUSTED, and also callers that come through a relay.
+    TrustedGlobal = 3,
+    /// Like PUBLIC, and also callers that come through a relay.
+    PublicGlobal = 4,
+}
+
+/// The place where a service runs, which determines how it is called.
+#[non_exhaustive]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    rt::prost::Enumeration
+)]
+#[prost(prost_path = "rt::prost")]
+#[repr(i32)]
+pub enum ServiceHostType {
+    /// Not specified.
+    Unknown = 0,
+    /// In the Volt itself. Always online.
+    Builtin = 1,
+    /// On its own gRPC server, at `host_address`. Reachable only over gRPC.
+    Server = 2,
+    /// In a client with an open `Connect` stream. The Volt forwards calls to it.
+    Relayed = 3,
 }

@@ -3,14 +3,29 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-rt::message! { Version = "tdx.volt_api.volt.v1.Version";
-    0 "version_major" | "versionMajor" [u32] version_major with_version_major;
-    1 "version_minor" | "versionMinor" [u32] version_minor with_version_minor;
-    2 "version_patch" | "versionPatch" [u32] version_patch with_version_patch;
+rt::message! { MethodDescription = "tdx.volt_api.volt.v1.MethodDescription";
+    0 "path" [string] path with_path;
+    1 "client_streaming" | "clientStreaming" [bool] client_streaming with_client_streaming;
+    2 "server_streaming" | "serverStreaming" [bool] server_streaming with_server_streaming;
 }
 
-rt::enumeration! { OnlineStatus {
-    "ONLINE_STATUS_UNKNOWN" Unknown;
-    "ONLINE_STATUS_ONLINE" Online;
-    "ONLINE_STATUS_OFFLINE" Offline;
+rt::message! { ProtoFile = "tdx.volt_api.volt.v1.ProtoFile";
+    0 "file_path" | "filePath" [string] file_path with_file_path;
+    1 "protobuf" [string] protobuf with_protobuf;
+    2 "service_name" | "serviceName" [repeated string] service_name with_service_name;
+}
+
+rt::enumeration! { DiscoveryMode {
+    "DISCOVERY_MODE_UNKNOWN" Unknown;
+    "DISCOVERY_MODE_TRUSTED" Trusted;
+    "DISCOVERY_MODE_PUBLIC" Public;
+    "DISCOVERY_MODE_TRUSTED_GLOBAL" TrustedGlobal;
+    "DISCOVERY_MODE_PUBLIC_GLOBAL" PublicGlobal;
+} }
+
+rt::enumeration! { ServiceHostType {
+    "SERVICE_HOST_TYPE_UNKNOWN" Unknown;
+    "SERVICE_HOST_TYPE_BUILTIN" Builtin;
+    "SERVICE_HOST_TYPE_SERVER" Server;
+    "SERVICE_HOST_TYPE_RELAYED" Relayed;
 } }

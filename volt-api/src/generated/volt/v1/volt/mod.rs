@@ -2,10 +2,12 @@
 
 #[cfg_attr(docsrs, doc(auto_cfg = false))]
 mod messages;
+mod messages_2;
 #[cfg_attr(docsrs, doc(auto_cfg = false))]
 mod tables;
 
 pub use self::messages::*;
+pub use self::messages_2::*;
 
 use super::*;
 use ::volt_runtime::__private as rt;

@@ -331,15 +331,6 @@ rt::redacted! { struct CanAccessResourceResponse = "CanAccessResourceResponse" {
     hidden session_id;
 } }
 
-rt::message! { CheckCompatibilityRequest = "tdx.volt_api.volt.v1.CheckCompatibilityRequest";
-    0 "version" [optional message Version] version with_version;
-}
-
-rt::message! { CheckCompatibilityResponse = "tdx.volt_api.volt.v1.CheckCompatibilityResponse" refuses [status];
-    0 "status" [optional message Status] status with_status;
-    1 "version" [optional message Version] version with_version;
-}
-
 rt::message! { ConnectHello = "tdx.volt_api.volt.v1.ConnectHello";
     0 "address" [string] address with_address;
     1 "online_services" | "onlineServices" [bool] online_services with_online_services;
@@ -366,11 +357,6 @@ rt::message! { ConnectAcknowledge = "tdx.volt_api.volt.v1.ConnectAcknowledge";
 }
 
 rt::message! { ConnectPing = "tdx.volt_api.volt.v1.ConnectPing";
-}
-
-rt::message! { ConnectGoodbye = "tdx.volt_api.volt.v1.ConnectGoodbye";
-    0 "status" [optional message Status] status with_status;
-    1 "ended" [bool] ended with_ended;
 }
 
 rt::message! { ConnectResource = "tdx.volt_api.volt.v1.ConnectResource";
@@ -422,35 +408,9 @@ rt::message! { ConnectResponse = "tdx.volt_api.volt.v1.ConnectResponse" refuses 
     6 "http_request" | "httpRequest" [oneof connect_response::Payload::HttpRequest, message HttpRequest] payload with_http_request;
 }
 
-rt::message! { CopyResourceRequest = "tdx.volt_api.volt.v1.CopyResourceRequest";
-    0 "resource_id" | "resourceId" [string] resource_id with_resource_id;
-    1 "to_resource_id" | "toResourceId" [string] to_resource_id with_to_resource_id;
-    2 "mode" [named CopyResourceMode] mode with_mode;
-    3 "recursive" [bool] recursive with_recursive;
-    4 "from_resource_id" | "fromResourceId" [string] from_resource_id with_from_resource_id;
-}
-
-rt::message! { CopyResourceResponse = "tdx.volt_api.volt.v1.CopyResourceResponse" refuses [status];
-    0 "status" [optional message Status] status with_status;
-}
-
 rt::message! { DeleteAccessRequest = "tdx.volt_api.volt.v1.DeleteAccessRequest";
     0 "id" [string] id with_id;
     1 "resource_id" | "resourceId" [string] resource_id with_resource_id;
-}
-
-rt::message! { DeleteAccessResponse = "tdx.volt_api.volt.v1.DeleteAccessResponse" refuses [status];
-    0 "status" [optional message Status] status with_status;
-}
-
-rt::message! { DeleteResourceRequest = "tdx.volt_api.volt.v1.DeleteResourceRequest";
-    0 "resource_id" | "resourceId" [string] resource_id with_resource_id;
-    1 "recursive" [bool] recursive with_recursive;
-    2 "parent_id" | "parentId" [string] parent_id with_parent_id;
-}
-
-rt::message! { DeleteResourceResponse = "tdx.volt_api.volt.v1.DeleteResourceResponse" refuses [status];
-    0 "status" [optional message Status] status with_status;
 }
 
 rt::message! { DiscoverServicesRequest = "tdx.volt_api.volt.v1.DiscoverServicesRequest";
@@ -512,9 +472,6 @@ rt::redacted! { struct GetOneTimeTokenResponse = "GetOneTimeTokenResponse" {
     hidden token;
 } }
 
-rt::message! { GetParametersRequest = "tdx.volt_api.volt.v1.GetParametersRequest";
-}
-
 rt::message! { GetParametersResponse = "tdx.volt_api.volt.v1.GetParametersResponse" refuses [status];
     0 "status" [optional message Status] status with_status;
     1 "parameters" [optional message VoltParameters] parameters with_parameters;
@@ -522,11 +479,6 @@ rt::message! { GetParametersResponse = "tdx.volt_api.volt.v1.GetParametersRespon
 
 rt::message! { GetPolicyRequest = "tdx.volt_api.volt.v1.GetPolicyRequest";
     0 "custom_policy" | "customPolicy" [bool] custom_policy with_custom_policy;
-}
-
-rt::message! { GetPolicyResponse = "tdx.volt_api.volt.v1.GetPolicyResponse" refuses [status];
-    0 "status" [optional message Status] status with_status;
-    1 "policy" [string] policy with_policy;
 }
 
 rt::message! { GetResourceRequest = "tdx.volt_api.volt.v1.GetResourceRequest";
@@ -657,21 +609,6 @@ rt::message! { InvokeResponse = "tdx.volt_api.volt.v1.InvokeResponse" refuses [r
     6 "server_end" | "serverEnd" [bool] server_end with_server_end;
 }
 
-rt::message! { MoveResourceRequest = "tdx.volt_api.volt.v1.MoveResourceRequest";
-    0 "resource_id" | "resourceId" [string] resource_id with_resource_id;
-    1 "from_resource_id" | "fromResourceId" [string] from_resource_id with_from_resource_id;
-    2 "to_resource_id" | "toResourceId" [string] to_resource_id with_to_resource_id;
-}
-
-rt::message! { MoveResourceResponse = "tdx.volt_api.volt.v1.MoveResourceResponse" refuses [status];
-    0 "status" [optional message Status] status with_status;
-}
-
-rt::message! { RequestAccessRequest = "tdx.volt_api.volt.v1.RequestAccessRequest";
-    0 "resource_id" | "resourceId" [string] resource_id with_resource_id;
-    1 "access" [string] access with_access;
-}
-
 rt::message! { RequestAccessResponse = "tdx.volt_api.volt.v1.RequestAccessResponse" refuses [status];
     0 "status" [optional message Status] status with_status;
     1 "resource_id" | "resourceId" [string] resource_id with_resource_id;
@@ -692,10 +629,6 @@ rt::message! { ResourceAttributeQuery = "tdx.volt_api.volt.v1.ResourceAttributeQ
 rt::message! { SaveAccessRequest = "tdx.volt_api.volt.v1.SaveAccessRequest";
     0 "access" [optional message Access] access with_access;
     1 "access_list" | "accessList" [repeated message Access] access_list with_access_list;
-}
-
-rt::message! { SaveAccessResponse = "tdx.volt_api.volt.v1.SaveAccessResponse" refuses [status];
-    0 "status" [optional message Status] status with_status;
 }
 
 rt::message! { SaveIdentityRequest = "tdx.volt_api.volt.v1.SaveIdentityRequest";
@@ -936,15 +869,6 @@ rt::message! { SendEmailResponse = "tdx.volt_api.volt.v1.SendEmailResponse" refu
     0 "status" [optional message Status] status with_status;
 }
 
-rt::message! { SetAccessRequestDecisionRequest = "tdx.volt_api.volt.v1.SetAccessRequestDecisionRequest";
-    0 "id" [string] id with_id;
-    1 "decision" [named PolicyDecision] decision with_decision;
-}
-
-rt::message! { SetAccessRequestDecisionResponse = "tdx.volt_api.volt.v1.SetAccessRequestDecisionResponse" refuses [status];
-    0 "status" [optional message Status] status with_status;
-}
-
 rt::message! { SetPolicyRequest = "tdx.volt_api.volt.v1.SetPolicyRequest";
     0 "id" [string] id with_id;
     1 "custom_policy" | "customPolicy" [string] custom_policy with_custom_policy;
@@ -963,13 +887,6 @@ rt::message! { SetServiceStatusResponse = "tdx.volt_api.volt.v1.SetServiceStatus
     1 "resource" [optional message Resource] resource with_resource;
 }
 
-rt::message! { ShutdownRequest = "tdx.volt_api.volt.v1.ShutdownRequest";
-}
-
-rt::message! { ShutdownResponse = "tdx.volt_api.volt.v1.ShutdownResponse" refuses [status];
-    0 "status" [optional message Status] status with_status;
-}
-
 rt::message! { SignVerifyRequest = "tdx.volt_api.volt.v1.SignVerifyRequest";
     0 "verify" [bool] verify with_verify;
     1 "encode" [bool] encode with_encode;
@@ -978,23 +895,6 @@ rt::message! { SignVerifyRequest = "tdx.volt_api.volt.v1.SignVerifyRequest";
     4 "digest_encoded" | "digestEncoded" [oneof sign_verify_request::Digest::DigestEncoded, string] digest with_digest_encoded;
     5 "identity_did" | "identityDid" [string] identity_did with_identity_did;
 }
-
-rt::message! { SignVerifyResponse = "tdx.volt_api.volt.v1.SignVerifyResponse" refuses [status];
-    0 "status" [optional message Status] status with_status;
-    1 "digest" [oneof sign_verify_response::Payload::Digest, bytes] payload with_digest;
-    2 "digest_encoded" | "digestEncoded" [oneof sign_verify_response::Payload::DigestEncoded, string] payload with_digest_encoded;
-}
-
-rt::enumeration! { PolicyDecision {
-    "POLICY_DECISION_UNKNOWN" Unknown;
-    "POLICY_DECISION_PROMPT" Prompt;
-    "POLICY_DECISION_PERMIT" Permit;
-    "POLICY_DECISION_DENY" Deny;
-    "POLICY_DECISION_INDETERMINATE" Indeterminate;
-    "POLICY_DECISION_NOT_APPLICABLE" NotApplicable;
-    "POLICY_DECISION_APPLICABLE" Applicable;
-    "POLICY_DECISION_PENDING" Pending;
-} }
 
 rt::enumeration! { SessionStatus {
     "SESSION_STATUS_UNKNOWN" Unknown;
@@ -1021,10 +921,4 @@ rt::enumeration! { ConnectAuthRequestType {
     "CONNECT_AUTH_REQUEST_TYPE_UPDATE_SESSION" UpdateSession;
     "CONNECT_AUTH_REQUEST_TYPE_DELETE_SESSION" DeleteSession;
     "CONNECT_AUTH_REQUEST_TYPE_SIGN_REQUEST" SignRequest;
-} }
-
-rt::enumeration! { CopyResourceMode {
-    "COPY_RESOURCE_MODE_UNKNOWN" Unknown;
-    "COPY_RESOURCE_MODE_COPY" Copy;
-    "COPY_RESOURCE_MODE_LINK" Link;
 } }

@@ -22,17 +22,3 @@ rt::message! { PublishWireRequest = "tdx.volt_api.volt.v1.PublishWireRequest";
     1 "chunk" [bytes] chunk with_chunk;
     2 "do_not_persist" | "doNotPersist" [bool] do_not_persist with_do_not_persist;
 }
-
-rt::message! { PublishWireResponse = "tdx.volt_api.volt.v1.PublishWireResponse" refuses [status];
-    0 "status" [optional message Status] status with_status;
-}
-
-rt::message! { SubscribeWireRequest = "tdx.volt_api.volt.v1.SubscribeWireRequest";
-    0 "wire_id" | "wireId" [oneof subscribe_wire_request::Payload::WireId, string] payload with_wire_id;
-    1 "stop" [oneof subscribe_wire_request::Payload::Stop, bool] payload with_stop;
-}
-
-rt::message! { SubscribeWireResponse = "tdx.volt_api.volt.v1.SubscribeWireResponse" refuses [payload as subscribe_wire_response::Payload::Status];
-    0 "status" [oneof subscribe_wire_response::Payload::Status, message Status] payload with_status;
-    1 "chunk" [oneof subscribe_wire_response::Payload::Chunk, bytes] payload with_chunk;
-}

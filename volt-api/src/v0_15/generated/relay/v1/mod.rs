@@ -5,3 +5,12 @@ mod relay;
 
 pub use self::proxy::*;
 pub use self::relay::*;
+
+#[doc(inline)]
+pub use crate::generated::relay::v1::{
+    GetVoltEndpointRequest,
+    TunnelResponse,
+    TunnelStart,
+    get_volt_endpoint_request,
+    tunnel_response,
+};

@@ -2,7 +2,6 @@
 
 mod discovery;
 mod file;
-mod relay;
 mod shared;
 mod spark;
 mod volt;
@@ -10,8 +9,82 @@ mod wire;
 
 pub use self::discovery::*;
 pub use self::file::*;
-pub use self::relay::*;
 pub use self::shared::*;
 pub use self::spark::*;
 pub use self::volt::*;
 pub use self::wire::*;
+
+#[doc(inline)]
+pub use crate::generated::volt::v1::{
+    AttributeDataType,
+    CheckCompatibilityRequest,
+    CheckCompatibilityResponse,
+    ConnectGoodbye,
+    ConnectRelay,
+    CopyResourceMode,
+    CopyResourceRequest,
+    CopyResourceResponse,
+    DeleteAccessResponse,
+    DeleteResourceRequest,
+    DeleteResourceResponse,
+    DiscoverRequest,
+    DiscoveryMode,
+    DownloadFileRequest,
+    DownloadFileResponse,
+    File,
+    GetFileContentRequest,
+    GetFileContentResponse,
+    GetFileDescendantsResponse,
+    GetFileRequest,
+    GetFileResponse,
+    GetParametersRequest,
+    GetPolicyResponse,
+    HttpInvoke,
+    HttpPayload,
+    HttpRequest,
+    HttpResponse,
+    MethodDescription,
+    MethodEnd,
+    MethodInvoke,
+    MethodPayload,
+    MethodType,
+    MoveResourceRequest,
+    MoveResourceResponse,
+    OnlineStatus,
+    PolicyDecision,
+    ProtoFile,
+    PublishWireResponse,
+    RemotePing,
+    RemoteRequest,
+    RemoteResponse,
+    RequestAccessRequest,
+    ResourceStatus,
+    SaveAccessResponse,
+    SecureMode,
+    ServiceHostType,
+    SetAccessRequestDecisionRequest,
+    SetAccessRequestDecisionResponse,
+    SetFileContentRequest,
+    SetFileContentResponse,
+    ShareMode,
+    ShutdownRequest,
+    ShutdownResponse,
+    SignVerifyResponse,
+    Status,
+    SubscribeWireRequest,
+    SubscribeWireResponse,
+    UploadFileRequest,
+    UploadFileStart,
+    Version,
+    download_file_response,
+    http_payload,
+    http_request,
+    method_invoke,
+    method_payload,
+    remote_request,
+    remote_response,
+    sign_verify_response,
+    subscribe_wire_request,
+    subscribe_wire_response,
+    upload_file_request,
+};

@@ -3,43 +3,11 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-rt::message! { Variant = "tdx.volt_api.data.v1.Variant";
-    0 "text" [oneof variant::Data::Text, string] data with_text;
-    1 "integer" [oneof variant::Data::Integer, i64] data with_integer;
-    2 "real" [oneof variant::Data::Real, f64] data with_real;
-    3 "blob" [oneof variant::Data::Blob, bytes] data with_blob;
-    4 "null" [oneof variant::Data::Null, bool] data with_null;
-}
-
-rt::message! { RowHeader = "tdx.volt_api.data.v1.RowHeader";
-    0 "column" [repeated message Column] column with_column;
-}
-
-rt::message! { VariantRow = "tdx.volt_api.data.v1.VariantRow";
-    0 "column" [repeated message Variant] column with_column;
-}
-
-rt::message! { SqlBulkUpdateRequest = "tdx.volt_api.data.v1.SqlBulkUpdateRequest";
-    0 "database_id" | "databaseId" [string] database_id with_database_id;
-    1 "statement" [repeated string] statement with_statement;
-}
-
-rt::message! { SqlBulkUpdateResponse = "tdx.volt_api.data.v1.SqlBulkUpdateResponse" refuses [status];
-    0 "status" [optional message super::super::super::super::volt::v1::Status] status with_status;
-}
-
 rt::message! { SqlExecuteRequest = "tdx.volt_api.data.v1.SqlExecuteRequest";
     0 "database_id" | "databaseId" [string] database_id with_database_id;
     1 "statement" [string] statement with_statement;
     2 "page_size" | "pageSize" [u32] page_size with_page_size;
     3 "parameter" [map string, message super::super::super::super::volt::v1::AttributeValue] parameter with_parameter;
-}
-
-rt::message! { SqlExecuteResponse = "tdx.volt_api.data.v1.SqlExecuteResponse" refuses [payload as sql_execute_response::Payload::Status];
-    0 "status" [oneof sql_execute_response::Payload::Status, message super::super::super::super::volt::v1::Status] payload with_status;
-    1 "header" [oneof sql_execute_response::Payload::Header, message RowHeader] payload with_header;
-    2 "row" [oneof sql_execute_response::Payload::Row, message VariantRow] payload with_row;
-    3 "affected_rows" | "affectedRows" [oneof sql_execute_response::Payload::AffectedRows, u32] payload with_affected_rows;
 }
 
 rt::message! { SqlImportCsvConfiguration = "tdx.volt_api.data.v1.SqlImportCSVConfiguration";
@@ -54,10 +22,4 @@ rt::message! { SqlImportCsvRequest = "tdx.volt_api.data.v1.SqlImportCSVRequest";
     0 "configuration" [oneof sql_import_csv_request::Payload::Configuration, message SqlImportCsvConfiguration] payload with_configuration;
     1 "block" [oneof sql_import_csv_request::Payload::Block, bytes] payload with_block;
     2 "abort" [oneof sql_import_csv_request::Payload::Abort, bool] payload with_abort;
-}
-
-rt::message! { SqlImportCsvResponse = "tdx.volt_api.data.v1.SqlImportCSVResponse" refuses [status];
-    0 "status" [optional message super::super::super::super::volt::v1::Status] status with_status;
-    1 "row_count" | "rowCount" [i64] row_count with_row_count;
-    2 "total_rows" | "totalRows" [i64] total_rows with_total_rows;
 }

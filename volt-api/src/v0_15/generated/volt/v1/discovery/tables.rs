@@ -3,10 +3,6 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-rt::message! { DiscoverRequest = "tdx.volt_api.volt.v1.DiscoverRequest";
-    0 "require_relay" | "requireRelay" [bool] require_relay with_require_relay;
-}
-
 rt::message! { SignedEndpoint = "tdx.volt_api.volt.v1.SignedEndpoint";
     0 "endpoint" [optional message VoltEndpoint] endpoint with_endpoint;
     1 "challenge_signature" | "challengeSignature" [string] challenge_signature with_challenge_signature;

@@ -3,41 +3,6 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-rt::message! { HttpInvoke = "tdx.volt_api.volt.v1.HttpInvoke";
-    0 "host" [string] host with_host;
-    1 "port" [i32] port with_port;
-    2 "method" [string] method with_method;
-    3 "url" [string] url with_url;
-    4 "version" [string] version with_version;
-    5 "headers" [map string, string] headers with_headers;
-    6 "body" [bytes] body with_body;
-}
-
-rt::message! { HttpPayload = "tdx.volt_api.volt.v1.HttpPayload";
-    0 "chunk" [bytes] chunk with_chunk;
-    1 "end" [oneof http_payload::End::End, bool] end with_end;
-    2 "error" [oneof http_payload::Error::Error, i32] error with_error;
-}
-
-rt::message! { HttpRequest = "tdx.volt_api.volt.v1.HttpRequest";
-    0 "id" [u64] id with_id;
-    1 "http_invoke" | "httpInvoke" [oneof http_request::Payload::HttpInvoke, message HttpInvoke] payload with_http_invoke;
-    2 "http_payload" | "httpPayload" [oneof http_request::Payload::HttpPayload, message HttpPayload] payload with_http_payload;
-}
-
-rt::message! { HttpResponse = "tdx.volt_api.volt.v1.HttpResponse";
-    0 "id" [u64] id with_id;
-    1 "http_payload" | "httpPayload" [optional message HttpPayload] http_payload with_http_payload;
-}
-
-rt::message! { Status = "tdx.volt_api.volt.v1.Status";
-    0 "code" [i32] code with_code;
-    1 "message" [string] message with_message;
-    2 "description" [string] description with_description;
-}
-
-rt::status! { Status }
-
 rt::message! { ProxyConnection = "tdx.volt_api.volt.v1.ProxyConnection";
     0 "id" [string] id with_id;
     1 "name" [string] name with_name;
@@ -77,18 +42,6 @@ rt::message! { VoltEndpoint = "tdx.volt_api.volt.v1.VoltEndpoint";
     11 "api_version" | "apiVersion" [optional message Version] api_version with_api_version;
 }
 
-rt::message! { MethodDescription = "tdx.volt_api.volt.v1.MethodDescription";
-    0 "path" [string] path with_path;
-    1 "client_streaming" | "clientStreaming" [bool] client_streaming with_client_streaming;
-    2 "server_streaming" | "serverStreaming" [bool] server_streaming with_server_streaming;
-}
-
-rt::message! { ProtoFile = "tdx.volt_api.volt.v1.ProtoFile";
-    0 "file_path" | "filePath" [string] file_path with_file_path;
-    1 "protobuf" [string] protobuf with_protobuf;
-    2 "service_name" | "serviceName" [repeated string] service_name with_service_name;
-}
-
 rt::message! { ServiceDescription = "tdx.volt_api.volt.v1.ServiceDescription";
     0 "host_type" | "hostType" [named ServiceHostType] host_type with_host_type;
     1 "host_service_id" | "hostServiceId" [string] host_service_id with_host_service_id;
@@ -121,12 +74,6 @@ rt::message! { ResourceAttribute = "tdx.volt_api.volt.v1.ResourceAttribute";
     4 "value" [repeated message AttributeValue] value with_value;
 }
 
-rt::message! { Version = "tdx.volt_api.volt.v1.Version";
-    0 "version_major" | "versionMajor" [u32] version_major with_version_major;
-    1 "version_minor" | "versionMinor" [u32] version_minor with_version_minor;
-    2 "version_patch" | "versionPatch" [u32] version_patch with_version_patch;
-}
-
 rt::message! { Resource = "tdx.volt_api.volt.v1.Resource";
     0 "id" [string] id with_id;
     1 "description" [string] description with_description;
@@ -148,61 +95,6 @@ rt::message! { Resource = "tdx.volt_api.volt.v1.Resource";
     17 "alias" [repeated string] alias with_alias;
     18 "child" [repeated message Resource] child with_child;
 }
-
-rt::message! { ConnectRelay = "tdx.volt_api.volt.v1.ConnectRelay";
-    0 "connected" [bool] connected with_connected;
-}
-
-rt::enumeration! { DiscoveryMode {
-    "DISCOVERY_MODE_UNKNOWN" Unknown;
-    "DISCOVERY_MODE_TRUSTED" Trusted;
-    "DISCOVERY_MODE_PUBLIC" Public;
-    "DISCOVERY_MODE_TRUSTED_GLOBAL" TrustedGlobal;
-    "DISCOVERY_MODE_PUBLIC_GLOBAL" PublicGlobal;
-} }
-
-rt::enumeration! { OnlineStatus {
-    "ONLINE_STATUS_UNKNOWN" Unknown;
-    "ONLINE_STATUS_ONLINE" Online;
-    "ONLINE_STATUS_OFFLINE" Offline;
-} }
-
-rt::enumeration! { ResourceStatus {
-    "RESOURCE_STATUS_UNKNOWN" Unknown;
-    "RESOURCE_STATUS_LIVE" Live;
-    "RESOURCE_STATUS_INACTIVE" Inactive;
-    "RESOURCE_STATUS_DELETED" Deleted;
-} }
-
-rt::enumeration! { ShareMode {
-    "SHARE_MODE_UNKNOWN" Unknown;
-    "SHARE_MODE_TRUSTED" Trusted;
-    "SHARE_MODE_PUBLIC_READ" PublicRead;
-} }
-
-rt::enumeration! { SecureMode {
-    "SECURE_MODE_UNKNOWN" Unknown;
-    "SECURE_MODE_INSECURE" Insecure;
-    "SECURE_MODE_TLS" Tls;
-} }
-
-rt::enumeration! { ServiceHostType {
-    "SERVICE_HOST_TYPE_UNKNOWN" Unknown;
-    "SERVICE_HOST_TYPE_BUILTIN" Builtin;
-    "SERVICE_HOST_TYPE_SERVER" Server;
-    "SERVICE_HOST_TYPE_RELAYED" Relayed;
-} }
-
-rt::enumeration! { AttributeDataType {
-    "ATTRIBUTE_DATA_TYPE_UNKNOWN" Unknown;
-    "ATTRIBUTE_DATA_TYPE_STRING" String;
-    "ATTRIBUTE_DATA_TYPE_INTEGER" Integer;
-    "ATTRIBUTE_DATA_TYPE_REAL" Real;
-    "ATTRIBUTE_DATA_TYPE_BOOLEAN" Boolean;
-    "ATTRIBUTE_DATA_TYPE_BYTES" Bytes;
-    "ATTRIBUTE_DATA_TYPE_IDENTITY" Identity;
-    "ATTRIBUTE_DATA_TYPE_RESOURCE" Resource;
-} }
 
 rt::enumeration! { IdentityType {
     "IDENTITY_TYPE_UNKNOWN" Unknown;

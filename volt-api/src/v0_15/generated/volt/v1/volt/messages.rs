@@ -484,31 +484,6 @@ pub struct CanAccessResourceResponse {
     pub decision: i32,
 }
 
-/// The client's version.
-///
-/// Request of [`VoltApiClient::check_compatibility`].
-#[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct CheckCompatibilityRequest {
-    /// The version of the API that the client was built for. Absent compares nothing.
-    #[prost(message, optional, tag = "1")]
-    pub version: Option<Version>,
-}
-
-/// The Volt's version.
-///
-/// Response of [`VoltApiClient::check_compatibility`].
-#[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct CheckCompatibilityResponse {
-    /// The reason why the call was refused. Absent or empty on success.
-    #[prost(message, optional, tag = "1")]
-    pub status: Option<Status>,
-    /// The version of the Volt's API.
-    #[prost(message, optional, tag = "2")]
-    pub version: Option<Version>,
-}
-
 /// The client's first message on `Connect`: its properties and its subscriptions.
 ///
 /// The fields with the prefix `relay_` matter only if the client is a relay.
@@ -605,18 +580,6 @@ pub struct ConnectMessage {
     /// The direction through a relay.
     #[prost(enumeration = "ConnectMessageRelay", tag = "13")]
     pub message_relay: i32,
-}
-
-/// Ends the `Connect` stream.
-#[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct ConnectGoodbye {
-    /// The reason. Absent or empty if nothing failed.
-    #[prost(message, optional, tag = "1")]
-    pub status: Option<Status>,
-    /// `true` if the stream has ended. The embedded Volt ignores it.
-    #[prost(bool, tag = "2")]
-    pub ended: bool,
 }
 
 /// An event of a resource.
@@ -760,42 +723,6 @@ pub mod connect_response {
     }
 }
 
-/// The resource, the target folder and the mode.
-///
-/// Request of [`VoltApiClient::copy_resource`].
-#[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct CopyResourceRequest {
-    /// The resource to copy or link: id or `@alias`.
-    #[prost(string, tag = "1")]
-    pub resource_id: String,
-    /// The target folder: id or `@alias`.
-    #[prost(string, tag = "2")]
-    pub to_resource_id: String,
-    /// Must be COPY or LINK.
-    #[prost(enumeration = "CopyResourceMode", tag = "3")]
-    pub mode: i32,
-    /// For COPY: also copies everything in the resource. By default, only the resource itself is
-    /// copied.
-    #[prost(bool, tag = "4")]
-    pub recursive: bool,
-    /// For LINK, optional: a current parent of the resource. If the resource is not in it, the call
-    /// fails with `NOT_FOUND`.
-    #[prost(string, tag = "5")]
-    pub from_resource_id: String,
-}
-
-/// The outcome. It does not contain the copy: find it with `GetResourceDescendants`.
-///
-/// Response of [`VoltApiClient::copy_resource`].
-#[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct CopyResourceResponse {
-    /// The reason why the call was refused. Absent or empty on success.
-    #[prost(message, optional, tag = "1")]
-    pub status: Option<Status>,
-}
-
 /// The presentation.
 ///
 /// Request of [`VoltApiClient::create_verifiable_credential_session`].
@@ -831,46 +758,6 @@ pub struct DeleteAccessRequest {
     /// The id of one access rule. Ignored if `resource_id` is set.
     #[prost(string, tag = "1")]
     pub id: String,
-}
-
-/// The outcome of the deletion.
-///
-/// Response of [`VoltApiClient::delete_access`].
-#[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct DeleteAccessResponse {
-    /// The reason why the call was refused. Absent or empty on success.
-    #[prost(message, optional, tag = "1")]
-    pub status: Option<Status>,
-}
-
-/// The resource to delete.
-///
-/// Request of [`VoltApiClient::delete_resource`].
-#[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct DeleteResourceRequest {
-    /// The resource: id or `@alias`.
-    #[prost(string, tag = "1")]
-    pub resource_id: String,
-    /// Also deletes everything in the resource, except resources with another, remaining parent.
-    #[prost(bool, tag = "2")]
-    pub recursive: bool,
-    /// Removes the resource from this parent only, and deletes it if that was the last one.
-    /// `NOT_FOUND` if the resource is not in it. Empty deletes the resource from all its parents.
-    #[prost(string, tag = "3")]
-    pub parent_id: String,
-}
-
-/// The outcome of the deletion.
-///
-/// Response of [`VoltApiClient::delete_resource`].
-#[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct DeleteResourceResponse {
-    /// The reason why the call was refused. Absent or empty on success.
-    #[prost(message, optional, tag = "1")]
-    pub status: Option<Status>,
 }
 
 /// The APIs to search for.
@@ -1070,13 +957,6 @@ pub struct GetIdentityTokenResponse {
     pub token: String,
 }
 
-/// Requests the settings of the Volt. It has no fields.
-///
-/// Request of [`VoltApiClient::get_parameters`].
-#[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct GetParametersRequest {}
-
 /// The settings of the Volt.
 ///
 /// Response of [`VoltApiClient::get_parameters`].
@@ -1097,20 +977,6 @@ pub struct GetParametersResponse {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetPolicyRequest {}
-
-/// The policy.
-///
-/// Response of [`VoltApiClient::get_policy`].
-#[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct GetPolicyResponse {
-    /// The reason why the call was refused. Absent or empty on success.
-    #[prost(message, optional, tag = "1")]
-    pub status: Option<Status>,
-    /// The policy, as JSON text.
-    #[prost(string, tag = "2")]
-    pub policy: String,
-}
 
 /// The resource to return.
 ///
@@ -1407,50 +1273,6 @@ pub mod invoke_response {
     }
 }
 
-/// The resource, and its old and new parents.
-///
-/// Request of [`VoltApiClient::move_resource`].
-#[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct MoveResourceRequest {
-    /// The resource to move: id or `@alias`. Needs `volt:resource-write`.
-    #[prost(string, tag = "1")]
-    pub resource_id: String,
-    /// The old parent: id or `@alias`. May be empty if the resource has only one parent. `NOT_FOUND`
-    /// if the resource is not in it.
-    #[prost(string, tag = "2")]
-    pub from_resource_id: String,
-    /// The new parent: id or `@alias`. Needs `volt:resource-create`. It cannot be the resource itself,
-    /// or one of its descendants.
-    #[prost(string, tag = "3")]
-    pub to_resource_id: String,
-}
-
-/// The outcome of the move.
-///
-/// Response of [`VoltApiClient::move_resource`].
-#[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct MoveResourceResponse {
-    /// The reason why the call was refused. Absent or empty on success.
-    #[prost(message, optional, tag = "1")]
-    pub status: Option<Status>,
-}
-
-/// The resource, and the access that the caller needs.
-///
-/// Request of [`VoltApiClient::request_access`].
-#[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct RequestAccessRequest {
-    /// The resource: id or `@alias`.
-    #[prost(string, tag = "1")]
-    pub resource_id: String,
-    /// The access, for example `volt:resource-read`. Must not be empty.
-    #[prost(string, tag = "3")]
-    pub access: String,
-}
-
 /// The decision so far.
 ///
 /// Response of [`VoltApiClient::request_access`].
@@ -1523,17 +1345,6 @@ pub struct SaveAccessRequest {
     /// same resource, identity and `access`. Other rules are added.
     #[prost(message, optional, tag = "1")]
     pub access: Option<Access>,
-}
-
-/// The outcome of saving.
-///
-/// Response of [`VoltApiClient::save_access`].
-#[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct SaveAccessResponse {
-    /// The reason why the call was refused. Absent or empty on success.
-    #[prost(message, optional, tag = "1")]
-    pub status: Option<Status>,
 }
 
 /// The key, and the identity that it belongs to. The fields are not documented beyond their names.
@@ -1805,31 +1616,6 @@ pub struct SetServiceStatusResponse {
     pub resource: Option<Resource>,
 }
 
-/// The request for access, and the decision.
-///
-/// Request of [`VoltApiClient::set_access_request_decision`].
-#[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct SetAccessRequestDecisionRequest {
-    /// The id of the request's rule, as `GetAccess` returns it.
-    #[prost(string, tag = "1")]
-    pub id: String,
-    /// `PERMIT` grants the access, `DENY` refuses it.
-    #[prost(enumeration = "PolicyDecision", tag = "2")]
-    pub decision: i32,
-}
-
-/// The outcome of the call.
-///
-/// Response of [`VoltApiClient::set_access_request_decision`].
-#[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct SetAccessRequestDecisionResponse {
-    /// The reason why the call was refused. Absent or empty on success.
-    #[prost(message, optional, tag = "1")]
-    pub status: Option<Status>,
-}
-
 /// The binding, and the decision.
 ///
 /// Request of [`VoltApiClient::set_binding_decision`].
@@ -1850,24 +1636,6 @@ pub struct SetBindingDecisionRequest {
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetBindingDecisionResponse {
-    /// The reason why the call was refused. Absent or empty on success.
-    #[prost(message, optional, tag = "1")]
-    pub status: Option<Status>,
-}
-
-/// Stops the Volt. It has no fields.
-///
-/// Request of [`VoltApiClient::shutdown`].
-#[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct ShutdownRequest {}
-
-/// The Volt is stopping, unless `status` is set.
-///
-/// Response of [`VoltApiClient::shutdown`].
-#[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct ShutdownResponse {
     /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
@@ -1910,74 +1678,6 @@ pub mod sign_verify_request {
         #[prost(string, tag = "5")]
         DigestEncoded(String),
     }
-}
-
-/// The new signature. Empty after a successful verification; an invalid signature is refused with
-/// `INVALID_ARGUMENT`.
-///
-/// Response of [`VoltApiClient::sign_verify`].
-#[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
-#[prost(prost_path = "rt::prost")]
-pub struct SignVerifyResponse {
-    /// The reason why the call was refused. Absent or empty on success.
-    #[prost(message, optional, tag = "1")]
-    pub status: Option<Status>,
-    /// The new signature.
-    #[prost(oneof = "sign_verify_response::Payload", tags = "2, 3")]
-    pub payload: Option<sign_verify_response::Payload>,
-}
-
-/// Types of [`SignVerifyResponse`].
-pub mod sign_verify_response {
-    use super::rt;
-    /// The new signature.
-    #[non_exhaustive]
-    #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
-    #[prost(prost_path = "rt::prost")]
-    pub enum Payload {
-        /// The signature, as bytes.
-        #[prost(bytes, tag = "2")]
-        Digest(Vec<u8>),
-        /// The signature in base64url without padding. Used with `encode`.
-        #[prost(string, tag = "3")]
-        DigestEncoded(String),
-    }
-}
-
-/// The answer to a question such as "may this client do that?".
-///
-/// PROMPT and PENDING mean that a person has yet to decide: ask again later.
-#[non_exhaustive]
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    rt::prost::Enumeration
-)]
-#[prost(prost_path = "rt::prost")]
-#[repr(i32)]
-pub enum PolicyDecision {
-    /// No decision. In a filter: any. `SaveAccess` treats it as PERMIT.
-    Unknown = 0,
-    /// The Volt asks its owner, or the owner of the resource.
-    Prompt = 1,
-    /// Allowed.
-    Permit = 2,
-    /// Refused.
-    Deny = 3,
-    /// The policy could not be evaluated.
-    Indeterminate = 4,
-    /// No policy covers this question.
-    NotApplicable = 5,
-    /// A policy covers this question.
-    Applicable = 6,
-    /// The owner was asked before and has not decided yet.
-    Pending = 7,
 }
 
 /// The type of a credential in a binding.
@@ -2108,28 +1808,4 @@ pub enum ConnectResourceEvent {
     CreateChild = 4,
     /// A child was deleted, moved away or unlinked. The event has the parent, not the child.
     DeleteChild = 5,
-}
-
-/// The operation of `CopyResource`.
-#[non_exhaustive]
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    rt::prost::Enumeration
-)]
-#[prost(prost_path = "rt::prost")]
-#[repr(i32)]
-pub enum CopyResourceMode {
-    /// Invalid: the mode is required.
-    Unknown = 0,
-    /// Creates new resources with the same content.
-    Copy = 1,
-    /// Adds the same resource to one more folder.
-    Link = 2,
 }

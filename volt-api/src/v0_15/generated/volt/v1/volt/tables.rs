@@ -232,15 +232,6 @@ rt::message! { CanAccessResourceResponse = "tdx.volt_api.volt.v1.CanAccessResour
     5 "decision" [named PolicyDecision] decision with_decision;
 }
 
-rt::message! { CheckCompatibilityRequest = "tdx.volt_api.volt.v1.CheckCompatibilityRequest";
-    0 "version" [optional message Version] version with_version;
-}
-
-rt::message! { CheckCompatibilityResponse = "tdx.volt_api.volt.v1.CheckCompatibilityResponse" refuses [status];
-    0 "status" [optional message Status] status with_status;
-    1 "version" [optional message Version] version with_version;
-}
-
 rt::message! { ConnectHello = "tdx.volt_api.volt.v1.ConnectHello";
     0 "address" [string] address with_address;
     1 "online_services" | "onlineServices" [bool] online_services with_online_services;
@@ -275,11 +266,6 @@ rt::message! { ConnectMessage = "tdx.volt_api.volt.v1.ConnectMessage";
     10 "receipt" [repeated string] receipt with_receipt;
     11 "message_type" | "messageType" [named ConnectMessageType] message_type with_message_type;
     12 "message_relay" | "messageRelay" [named ConnectMessageRelay] message_relay with_message_relay;
-}
-
-rt::message! { ConnectGoodbye = "tdx.volt_api.volt.v1.ConnectGoodbye";
-    0 "status" [optional message Status] status with_status;
-    1 "ended" [bool] ended with_ended;
 }
 
 rt::message! { ConnectResource = "tdx.volt_api.volt.v1.ConnectResource";
@@ -326,18 +312,6 @@ rt::message! { ConnectResponse = "tdx.volt_api.volt.v1.ConnectResponse" refuses 
     7 "http_request" | "httpRequest" [oneof connect_response::Payload::HttpRequest, message HttpRequest] payload with_http_request;
 }
 
-rt::message! { CopyResourceRequest = "tdx.volt_api.volt.v1.CopyResourceRequest";
-    0 "resource_id" | "resourceId" [string] resource_id with_resource_id;
-    1 "to_resource_id" | "toResourceId" [string] to_resource_id with_to_resource_id;
-    2 "mode" [named CopyResourceMode] mode with_mode;
-    3 "recursive" [bool] recursive with_recursive;
-    4 "from_resource_id" | "fromResourceId" [string] from_resource_id with_from_resource_id;
-}
-
-rt::message! { CopyResourceResponse = "tdx.volt_api.volt.v1.CopyResourceResponse" refuses [status];
-    0 "status" [optional message Status] status with_status;
-}
-
 rt::message! { CreateVerifiableCredentialSessionRequest = "tdx.volt_api.volt.v1.CreateVerifiableCredentialSessionRequest";
     0 "presentation" [string] presentation with_presentation;
 }
@@ -354,20 +328,6 @@ rt::redacted! { struct CreateVerifiableCredentialSessionResponse = "CreateVerifi
 
 rt::message! { DeleteAccessRequest = "tdx.volt_api.volt.v1.DeleteAccessRequest";
     0 "id" [string] id with_id;
-}
-
-rt::message! { DeleteAccessResponse = "tdx.volt_api.volt.v1.DeleteAccessResponse" refuses [status];
-    0 "status" [optional message Status] status with_status;
-}
-
-rt::message! { DeleteResourceRequest = "tdx.volt_api.volt.v1.DeleteResourceRequest";
-    0 "resource_id" | "resourceId" [string] resource_id with_resource_id;
-    1 "recursive" [bool] recursive with_recursive;
-    2 "parent_id" | "parentId" [string] parent_id with_parent_id;
-}
-
-rt::message! { DeleteResourceResponse = "tdx.volt_api.volt.v1.DeleteResourceResponse" refuses [status];
-    0 "status" [optional message Status] status with_status;
 }
 
 rt::message! { DiscoverServicesRequest = "tdx.volt_api.volt.v1.DiscoverServicesRequest";
@@ -439,20 +399,12 @@ rt::redacted! { struct GetIdentityTokenResponse = "GetIdentityTokenResponse" {
     hidden token;
 } }
 
-rt::message! { GetParametersRequest = "tdx.volt_api.volt.v1.GetParametersRequest";
-}
-
 rt::message! { GetParametersResponse = "tdx.volt_api.volt.v1.GetParametersResponse" refuses [status];
     0 "status" [optional message Status] status with_status;
     1 "parameters" [optional message VoltParameters] parameters with_parameters;
 }
 
 rt::message! { GetPolicyRequest = "tdx.volt_api.volt.v1.GetPolicyRequest";
-}
-
-rt::message! { GetPolicyResponse = "tdx.volt_api.volt.v1.GetPolicyResponse" refuses [status];
-    0 "status" [optional message Status] status with_status;
-    1 "policy" [string] policy with_policy;
 }
 
 rt::message! { GetResourceRequest = "tdx.volt_api.volt.v1.GetResourceRequest";
@@ -552,21 +504,6 @@ rt::message! { InvokeResponse = "tdx.volt_api.volt.v1.InvokeResponse" refuses [r
     4 "server_end" | "serverEnd" [bool] server_end with_server_end;
 }
 
-rt::message! { MoveResourceRequest = "tdx.volt_api.volt.v1.MoveResourceRequest";
-    0 "resource_id" | "resourceId" [string] resource_id with_resource_id;
-    1 "from_resource_id" | "fromResourceId" [string] from_resource_id with_from_resource_id;
-    2 "to_resource_id" | "toResourceId" [string] to_resource_id with_to_resource_id;
-}
-
-rt::message! { MoveResourceResponse = "tdx.volt_api.volt.v1.MoveResourceResponse" refuses [status];
-    0 "status" [optional message Status] status with_status;
-}
-
-rt::message! { RequestAccessRequest = "tdx.volt_api.volt.v1.RequestAccessRequest";
-    0 "resource_id" | "resourceId" [string] resource_id with_resource_id;
-    1 "access" [string] access with_access;
-}
-
 rt::message! { RequestAccessResponse = "tdx.volt_api.volt.v1.RequestAccessResponse" refuses [status];
     0 "status" [optional message Status] status with_status;
     1 "resource_id" | "resourceId" [string] resource_id with_resource_id;
@@ -587,10 +524,6 @@ rt::message! { ResourceAttributeQuery = "tdx.volt_api.volt.v1.ResourceAttributeQ
 
 rt::message! { SaveAccessRequest = "tdx.volt_api.volt.v1.SaveAccessRequest";
     0 "access" [optional message Access] access with_access;
-}
-
-rt::message! { SaveAccessResponse = "tdx.volt_api.volt.v1.SaveAccessResponse" refuses [status];
-    0 "status" [optional message Status] status with_status;
 }
 
 rt::message! { SaveAuthenticationRequest = "tdx.volt_api.volt.v1.SaveAuthenticationRequest";
@@ -690,28 +623,12 @@ rt::message! { SetServiceStatusResponse = "tdx.volt_api.volt.v1.SetServiceStatus
     1 "resource" [optional message Resource] resource with_resource;
 }
 
-rt::message! { SetAccessRequestDecisionRequest = "tdx.volt_api.volt.v1.SetAccessRequestDecisionRequest";
-    0 "id" [string] id with_id;
-    1 "decision" [named PolicyDecision] decision with_decision;
-}
-
-rt::message! { SetAccessRequestDecisionResponse = "tdx.volt_api.volt.v1.SetAccessRequestDecisionResponse" refuses [status];
-    0 "status" [optional message Status] status with_status;
-}
-
 rt::message! { SetBindingDecisionRequest = "tdx.volt_api.volt.v1.SetBindingDecisionRequest";
     0 "fingerprint" [string] fingerprint with_fingerprint;
     1 "decision" [named PolicyDecision] decision with_decision;
 }
 
 rt::message! { SetBindingDecisionResponse = "tdx.volt_api.volt.v1.SetBindingDecisionResponse" refuses [status];
-    0 "status" [optional message Status] status with_status;
-}
-
-rt::message! { ShutdownRequest = "tdx.volt_api.volt.v1.ShutdownRequest";
-}
-
-rt::message! { ShutdownResponse = "tdx.volt_api.volt.v1.ShutdownResponse" refuses [status];
     0 "status" [optional message Status] status with_status;
 }
 
@@ -722,23 +639,6 @@ rt::message! { SignVerifyRequest = "tdx.volt_api.volt.v1.SignVerifyRequest";
     3 "digest_raw" | "digestRaw" [oneof sign_verify_request::Digest::DigestRaw, bytes] digest with_digest_raw;
     4 "digest_encoded" | "digestEncoded" [oneof sign_verify_request::Digest::DigestEncoded, string] digest with_digest_encoded;
 }
-
-rt::message! { SignVerifyResponse = "tdx.volt_api.volt.v1.SignVerifyResponse" refuses [status];
-    0 "status" [optional message Status] status with_status;
-    1 "digest" [oneof sign_verify_response::Payload::Digest, bytes] payload with_digest;
-    2 "digest_encoded" | "digestEncoded" [oneof sign_verify_response::Payload::DigestEncoded, string] payload with_digest_encoded;
-}
-
-rt::enumeration! { PolicyDecision {
-    "POLICY_DECISION_UNKNOWN" Unknown;
-    "POLICY_DECISION_PROMPT" Prompt;
-    "POLICY_DECISION_PERMIT" Permit;
-    "POLICY_DECISION_DENY" Deny;
-    "POLICY_DECISION_INDETERMINATE" Indeterminate;
-    "POLICY_DECISION_NOT_APPLICABLE" NotApplicable;
-    "POLICY_DECISION_APPLICABLE" Applicable;
-    "POLICY_DECISION_PENDING" Pending;
-} }
 
 rt::enumeration! { BindCredentialType {
     "BIND_CREDENTIAL_TYPE_UNKNOWN" Unknown;
@@ -773,10 +673,4 @@ rt::enumeration! { ConnectResourceEvent {
     "CONNECT_RESOURCE_EVENT_DELETE" Delete;
     "CONNECT_RESOURCE_EVENT_CREATE_CHILD" CreateChild;
     "CONNECT_RESOURCE_EVENT_DELETE_CHILD" DeleteChild;
-} }
-
-rt::enumeration! { CopyResourceMode {
-    "COPY_RESOURCE_MODE_UNKNOWN" Unknown;
-    "COPY_RESOURCE_MODE_COPY" Copy;
-    "COPY_RESOURCE_MODE_LINK" Link;
 } }

@@ -1,0 +1,98 @@
+//! `cargo xtask api trial`: the import of an invented version that breaks no source, in a copy of the repository.
+
+mod grow;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, ensure};
+use volt_codegen::{
+    diff::Surface,
+    text::{Comments, write},
+};
+use xtask_tools::{cargo, process};
+
+use self::grow::grow;
+use super::import;
+use crate::{
+    codegen::{self, former::FormerNames},
+    versions,
+};
+
+/// Imports an invented next version in a copy of the repository below target/trial, and compiles everything there.
+///
+/// The version adds fields to every message, values to every enum and methods to every service, and breaks no source.
+/// The hand-written code must therefore compile.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Also run the tests.
+    #[arg(long)]
+    test: bool,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let root = xtask_tools::root()?;
+    let work = cargo::target_dir(root)?.join("trial");
+    let copy = work.join("repository");
+    copy_repository(root, &copy)?;
+
+    let current = versions::current(root)?;
+    let old = versions::sources(root, &current)?.compile()?;
+    let mut new = old.clone();
+    grow(&mut new);
+    let report = codegen::diff(root, &old, &new, &FormerNames::default())?;
+    ensure!(
+        report.breaking(Surface::Source) == 0,
+        "the version breaks source:\n{}",
+        report.to_text()
+    );
+    let source = work.join("next");
+    if source.exists() {
+        fs::remove_dir_all(&source)?;
+    }
+    for (name, text) in write(&new, &Comments::default())?.files {
+        let path = source.join(name);
+        fs::create_dir_all(path.parent().context("a file has a folder")?)?;
+        fs::write(path, text)?;
+    }
+    let [major, minor, _] = versions::numbers(&current).context("the version has numbers")?;
+    let version = format!("{major}.{}.0", minor + 1);
+    let said = import::folder(&copy, &source, &version)?;
+    println!("{} lines of the import, the last of which are:", said.lines().count());
+    let last: Vec<_> = said.lines().rev().take(12).collect();
+    last.iter().rev().for_each(|line| println!("  {line}"));
+
+    let cargo = |task: &[&str]| {
+        println!("cargo {} in {}", task.join(" "), copy.display());
+        let mut command = cargo::cargo();
+        command.current_dir(&copy).args(task).arg("--target-dir").arg(work.join("target"));
+        process::run(&mut command)
+    };
+    cargo(&["check", "--workspace", "--all-targets", "--all-features", "--keep-going"])?;
+    if args.test {
+        cargo(&["test", "--workspace", "--no-fail-fast"])?;
+    }
+    Ok(())
+}
+
+/// Copies the files that git knows, and new ones that it does not ignore.
+fn copy_repository(root: &Path, copy: &Path) -> anyhow::Result<()> {
+    if copy.exists() {
+        fs::remove_dir_all(copy)?;
+    }
+    let mut git = Command::new("git");
+    git.current_dir(root).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
+    let listed = String::from_utf8(process::output(&mut git)?).context("git prints text")?;
+    for name in listed.split('\0').filter(|name| !name.is_empty()).map(PathBuf::from) {
+        let (from, to) = (root.join(&name), copy.join(&name));
+        // Deleted files are still listed. Folders are links, which a checkout need not have.
+        if from.is_file() {
+            fs::create_dir_all(to.parent().context("a file has a folder")?)?;
+            fs::copy(&from, &to).with_context(|| from.display().to_string())?;
+        }
+    }
+    Ok(())
+}

@@ -2,6 +2,7 @@
 
 #[cfg_attr(docsrs, doc(auto_cfg = false))]
 mod messages;
+#[cfg_attr(docsrs, doc(auto_cfg = false))]
 mod messages_2;
 #[cfg_attr(docsrs, doc(auto_cfg = false))]
 mod tables;

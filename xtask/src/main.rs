@@ -95,7 +95,10 @@ fn run(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Guide(args) => guide::run(args)?,
         Task::Layout(args) => layout::run(args)?,
         Task::Package(args) => package::run(args)?,
-        Task::PublicApi(args) => public_api::run(args)?,
+        Task::PublicApi(args) => {
+            public_api::run(args)?;
+            released::check_workspace()?;
+        }
         Task::Release(args) => release::run(args)?,
         Task::ReleaseNotes(args) => release_notes::run(args)?,
         Task::Bench(args) => return runners::start(BENCH, "bench", args),

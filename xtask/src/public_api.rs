@@ -22,8 +22,6 @@ use xtask_tools::{
     process, root,
 };
 
-use crate::released;
-
 /// The published crates.
 pub(crate) const CRATES: [&str; 5] =
     ["volt-api", "volt-codegen", "volt-embedded", "volt-macros", "volt-runtime"];
@@ -68,8 +66,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if !stale.is_empty() {
         bail!("the public API has changed:\n{stale}\nIf that is intended, run `{COMMAND}`.");
     }
-    // All published crates have one version.
-    released::check(root, env!("CARGO_PKG_VERSION"))
+    Ok(())
 }
 
 /// Lets rustdoc write the JSON of the workspace's libraries.

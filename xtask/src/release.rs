@@ -30,6 +30,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         println!("before the release: {error}");
     }
     public_api::run(&public_api::Args { check: true })?;
+    released::check_workspace()?;
     package::run(&package::Args { test: true })?;
     let mut publish = cargo();
     publish.args(["publish", "--workspace", "--locked"]).current_dir(root);

@@ -6,6 +6,7 @@
 use std::{fmt::Write as _, fs, path::Path};
 
 use anyhow::{Context as _, bail};
+use xtask_tools::root;
 
 use crate::{
     public_api::{CRATES, SNAPSHOTS, excerpt},
@@ -17,9 +18,14 @@ use crate::{
 const FOLDER: &str = "released";
 const VERSION: &str = "VERSION";
 
-/// Fails unless the version of the workspace is high enough for the changes of the public API since the last
-/// release. `version` is that of the workspace.
-pub(crate) fn check(root: &Path, version: &str) -> anyhow::Result<()> {
+/// Fails unless the version of this workspace is high enough for the changes of the public API since the last
+/// release.
+pub(crate) fn check_workspace() -> anyhow::Result<()> {
+    // All published crates have the version of this program.
+    check(root()?, env!("CARGO_PKG_VERSION"))
+}
+
+fn check(root: &Path, version: &str) -> anyhow::Result<()> {
     let snapshots = root.join(SNAPSHOTS);
     let folder = snapshots.join(FOLDER);
     if !folder.exists() {

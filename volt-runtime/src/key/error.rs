@@ -43,8 +43,8 @@ pub enum KeyError {
     #[error("it is an Ed25519 key of small order, for which anyone can forge signatures")]
     Weak,
     /// Not a certificate, or damaged.
-    #[error("it is not an X.509 certificate, or it is damaged")]
-    Certificate,
+    #[error("the certificate cannot be read: {0}")]
+    Certificate(String),
     /// The key has the wrong algorithm for its use.
     #[error(
         "an {expected} key is required: the client's key and the Volt's must have the same algorithm"

@@ -10,11 +10,9 @@
 //! To create a key outside of a program, use `openssl genpkey -algorithm ed25519`, and for its public key
 //! `openssl pkey -in KEY -pubout`.
 //!
-//! The cryptography is that of aws-lc-rs, except for keys that are protected with DES-EDE3. Private keys are wiped from memory when dropped.
+//! All cryptography is that of aws-lc-rs. Private keys are wiped from memory when dropped.
 
-mod der;
 mod error;
-mod pbes2;
 mod pem;
 mod rsa;
 mod signing;

@@ -1,10 +1,16 @@
-//! PEM.
+//! PEM, and the encryption that protects a private key in it (PKCS#8 with PBES2).
 //!
 //! The reader is written by hand, because keys arrive in configurations that people edit and that other
 //! clients write: with lines of any length, text around the block, or `\n` as two characters. The first two
 //! are accepted; the last is explained.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use pem_rfc7468::LineEnding;
+use pkcs8::{
+    EncryptedPrivateKeyInfoOwned, EncryptedPrivateKeyInfoRef, Error as Pkcs8Error,
+    der::{Encode as _, asn1::OctetString},
+    pkcs5::{self, EncryptionScheme, pbes2},
+};
 use zeroize::Zeroizing;
 
 use super::error::KeyError;
@@ -14,30 +20,14 @@ pub(super) const ENCRYPTED_KEY: &str = "ENCRYPTED PRIVATE KEY";
 pub(super) const PUBLIC_KEY: &str = "PUBLIC KEY";
 pub(super) const CERTIFICATE: &str = "CERTIFICATE";
 
-/// The length of a written line (RFC 7468).
-const LINE: usize = 64;
+/// The number of PBKDF2-HMAC-SHA-256 iterations for a new key, as recommended by OWASP's Password
+/// Storage Cheat Sheet.
+const ITERATIONS: u32 = 600_000;
 
-/// Writes a PEM block with `\n` line ends. The text may hold a key: it is wiped from memory when dropped.
-pub(super) fn encode(label: &str, der: &[u8]) -> Zeroizing<String> {
-    let base64 = Zeroizing::new(STANDARD.encode(der));
-    let lines = base64.len().div_ceil(LINE);
-    // Room for all of it: a text that grows leaves copies behind.
-    let mut text =
-        Zeroizing::new(String::with_capacity(base64.len() + lines + 2 * (label.len() + 20)));
-    let mut rest = &**base64;
-    *text += "-----BEGIN ";
-    *text += label;
-    *text += "-----\n";
-    while !rest.is_empty() {
-        let (line, after) = rest.split_at(rest.len().min(LINE));
-        *text += line;
-        text.push('\n');
-        rest = after;
-    }
-    *text += "-----END ";
-    *text += label;
-    *text += "-----\n";
-    text
+/// Writes a PEM block with `\n` line ends.
+pub(super) fn encode(label: &'static str, der: &[u8]) -> Result<String, KeyError> {
+    pem_rfc7468::encode_string(label, LineEnding::LF, der)
+        .map_err(|_| KeyError::NotPem("it is too long"))
 }
 
 /// Reads the label and the content of the first PEM block in a text.
@@ -113,4 +103,42 @@ fn content(body: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         .decode(&*base64)
         .map(Zeroizing::new)
         .map_err(|_| KeyError::NotPem("the text between its first and last line is not base64"))
+}
+
+/// Decrypts an `EncryptedPrivateKeyInfo` (DER). Returns the PKCS#8 key in it.
+pub(super) fn decrypt(der: &[u8], passphrase: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let unsupported = |error: &dyn std::fmt::Display| KeyError::Cipher(error.to_string());
+    let encrypted =
+        EncryptedPrivateKeyInfoRef::try_from(der).map_err(|error| unsupported(&error))?;
+    if let EncryptionScheme::Pbes1(_) = encrypted.encryption_algorithm {
+        return Err(KeyError::Cipher("PBES1, which is obsolete".to_owned()));
+    }
+    // PBES2 has no checksum, so a wrong passphrase is recognized only by its invalid result.
+    match encrypted.decrypt(passphrase) {
+        Ok(key) => Ok(key.to_bytes()),
+        // A wrong passphrase results in bad padding or an invalid key.
+        Err(
+            Pkcs8Error::EncryptedPrivateKey(pkcs5::Error::DecryptFailed)
+            | Pkcs8Error::Asn1(_)
+            | Pkcs8Error::KeyMalformed(_),
+        ) => Err(KeyError::Passphrase),
+        Err(error) => Err(unsupported(&error)),
+    }
+}
+
+/// Encrypts a PKCS#8 key (DER). Returns an `EncryptedPrivateKeyInfo` (DER): AES-256-CBC with a key
+/// from PBKDF2-HMAC-SHA-256.
+pub(super) fn encrypt(der: &[u8], passphrase: &str) -> Result<Vec<u8>, KeyError> {
+    let (mut salt, mut iv) = ([0; 16], [0; 16]);
+    for random in [&mut salt, &mut iv] {
+        aws_lc_rs::rand::fill(random).map_err(|_| KeyError::Crypto)?;
+    }
+    let parameters = pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(ITERATIONS, &salt, iv)
+        .map_err(|_| KeyError::Crypto)?;
+    let sealed = parameters.encrypt(passphrase, der).map_err(|_| KeyError::Crypto)?;
+    let info = EncryptedPrivateKeyInfoOwned {
+        encryption_algorithm: parameters.into(),
+        encrypted_data: OctetString::new(sealed).map_err(|_| KeyError::Crypto)?,
+    };
+    info.to_der().map_err(|_| KeyError::Crypto)
 }

@@ -1,13 +1,13 @@
 //! Private keys.
 
-use std::{fmt, mem};
+use std::fmt;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use zeroize::Zeroizing;
 
 use super::{
     error::{KeyAlgorithm, KeyError},
-    pbes2, pem,
+    pem,
     rsa::{self, RsaSigningKey},
     verifying::VerifyingKey,
 };
@@ -83,7 +83,7 @@ impl SigningKey {
             (pem::PRIVATE_KEY, _) => Self::from_pkcs8(&der),
             (pem::ENCRYPTED_KEY, None) => Err(KeyError::Encrypted),
             (pem::ENCRYPTED_KEY, Some(passphrase)) => {
-                Self::from_pkcs8(&pbes2::decrypt(&der, passphrase)?)
+                Self::from_pkcs8(&pem::decrypt(&der, passphrase)?)
             }
             (other, _) => Err(KeyError::wrong_label(other, pem::PRIVATE_KEY)),
         }
@@ -106,7 +106,7 @@ impl SigningKey {
     ///
     /// When the crypto library cannot serialise it, which is not expected.
     pub fn to_pem(&self) -> Result<Zeroizing<String>, KeyError> {
-        Ok(pem::encode(pem::PRIVATE_KEY, &self.to_pkcs8()?))
+        pem::encode(pem::PRIVATE_KEY, &self.to_pkcs8()?).map(Zeroizing::new)
     }
 
     /// Writes the key as a PKCS#8 PEM block encrypted with this passphrase: PBES2 with AES-256-CBC
@@ -117,8 +117,7 @@ impl SigningKey {
     ///
     /// [`KeyError::Crypto`] when the system returns no random bytes.
     pub fn to_encrypted_pem(&self, passphrase: &str) -> Result<String, KeyError> {
-        let encrypted = pbes2::encrypt(&self.to_pkcs8()?, passphrase)?;
-        Ok(mem::take(&mut *pem::encode(pem::ENCRYPTED_KEY, &encrypted)))
+        pem::encode(pem::ENCRYPTED_KEY, &pem::encrypt(&self.to_pkcs8()?, passphrase)?)
     }
 
     /// An Ed25519 key is written without its public part (RFC 8410), as the published clients write it.

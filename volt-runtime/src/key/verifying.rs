@@ -2,15 +2,18 @@
 //!
 //! An Ed25519 key is kept as its 32 bytes and an RSA key as its DER, so keys compare by value and hash.
 
-use std::{fmt, mem, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use aws_lc_rs::{
     digest,
     signature::{ED25519, UnparsedPublicKey},
 };
+use x509_cert::{
+    Certificate,
+    der::{Decode as _, Encode as _},
+};
 
 use super::{
-    der::{Reader, tag},
     error::{KeyAlgorithm, KeyError},
     pem, rsa,
 };
@@ -128,8 +131,10 @@ impl VerifyingKey {
 
     /// Reads the key in a certificate (DER), as [`from_certificate`](Self::from_certificate).
     pub(crate) fn from_certificate_der(der: &[u8]) -> Result<Self, KeyError> {
-        let spki = subject_public_key_info(der).ok_or(KeyError::Certificate)?;
-        Self::from_spki(spki)
+        let unreadable = |error: x509_cert::der::Error| KeyError::Certificate(error.to_string());
+        let certificate = Certificate::from_der(der).map_err(unreadable)?;
+        let spki = certificate.tbs_certificate().subject_public_key_info();
+        Self::from_spki(&spki.to_der().map_err(unreadable)?)
     }
 
     /// Reads a `SubjectPublicKeyInfo`. An Ed25519 one has a fixed prefix, so no ASN.1 parser is needed.
@@ -148,12 +153,15 @@ impl VerifyingKey {
     }
 
     /// Writes the key as a `SubjectPublicKeyInfo` PEM block with `\n` line ends.
+    #[expect(clippy::missing_panics_doc, reason = "a key of any size fits a PEM block")]
     pub fn to_pem(&self) -> String {
-        let mut text = match &self.0 {
-            Inner::Ed25519(raw) => pem::encode(pem::PUBLIC_KEY, &[&SPKI_PREFIX[..], raw].concat()),
-            Inner::Rsa(spki) => pem::encode(pem::PUBLIC_KEY, spki),
+        let encode = |der: &[u8]| {
+            pem::encode(pem::PUBLIC_KEY, der).expect("a key of any size fits a PEM block")
         };
-        mem::take(&mut text)
+        match &self.0 {
+            Inner::Ed25519(raw) => encode(&[&SPKI_PREFIX[..], raw].concat()),
+            Inner::Rsa(spki) => encode(spki),
+        }
     }
 
     /// Returns the key's algorithm.
@@ -194,21 +202,6 @@ impl VerifyingKey {
             Inner::Ed25519(_) => Err(KeyError::WrongKind { expected: KeyAlgorithm::Rsa }),
         }
     }
-}
-
-/// Finds the public key in a certificate (DER, RFC 5280), which precedes its extensions.
-fn subject_public_key_info(certificate: &[u8]) -> Option<&[u8]> {
-    let mut fields = Reader::new(certificate).sequence()?.sequence()?;
-    if fields.is_next(tag::FIELD_0) {
-        // The version. Version 1 has none.
-        fields.read(tag::FIELD_0)?;
-    }
-    // The serial number, the signature's algorithm, the issuer, the validity and the subject.
-    fields.read(tag::INTEGER)?;
-    for _ in 0..4 {
-        fields.sequence()?;
-    }
-    fields.read_whole(tag::SEQUENCE)
 }
 
 /// Encrypts for an RSA key: OAEP with SHA-1, as the legacy protocol requires.

@@ -2,14 +2,7 @@
 
 use std::any::Any;
 
-use volt_api::{
-    Client,
-    testing::Mock,
-    v0_15,
-    volt::{
-        DeleteResourceRequest, DeleteResourceResponse, Resource, ShareMode, Status, VoltApiClient,
-    },
-};
+use volt_api::{Client, testing::Mock, v0_15, volt};
 use volt_codegen::{Options, Sources, VERSIONS, VOLT_API, same_types};
 
 /// Returns whether the definitions of a type are the same in API 0.15.1 and in the SDK's own API.
@@ -27,9 +20,9 @@ fn is_same(name: &str) -> bool {
 
 #[tokio::test]
 async fn one_value_suits_the_clients_of_two_versions() {
-    let mock = Mock::new().on(VoltApiClient::DELETE_RESOURCE, |request| async move {
+    let mock = Mock::new().on(volt::VoltApiClient::DELETE_RESOURCE, |request| async move {
         assert_eq!(request.resource_id, "@old");
-        Ok(DeleteResourceResponse::default())
+        Ok(volt::DeleteResourceResponse::default())
     });
     let channel = mock.channel();
     let old = v0_15::Client::from_channel(channel.clone());
@@ -38,7 +31,8 @@ async fn one_value_suits_the_clients_of_two_versions() {
     old.volt().delete_resource(request.clone()).await.unwrap();
 
     // A later API may separate the types, so this does not rely on their equality.
-    let one: Result<Box<DeleteResourceRequest>, _> = (Box::new(request) as Box<dyn Any>).downcast();
+    let one: Result<Box<volt::DeleteResourceRequest>, _> =
+        (Box::new(request) as Box<dyn Any>).downcast();
     assert_eq!(one.is_ok(), is_same("tdx.volt_api.volt.v1.DeleteResourceRequest"));
     if let Ok(one) = one {
         new.volt().delete_resource(*one).await.unwrap();
@@ -49,9 +43,9 @@ async fn one_value_suits_the_clients_of_two_versions() {
 fn types_that_differ_between_two_versions_are_two() {
     let pair = |old: &dyn Any, new: &dyn Any| old.type_id() == new.type_id();
     for (one, name) in [
-        (pair(&v0_15::volt::Resource::default(), &Resource::default()), "Resource"),
-        (pair(&v0_15::volt::Status::default(), &Status::default()), "Status"),
-        (pair(&v0_15::volt::ShareMode::Trusted, &ShareMode::Trusted), "ShareMode"),
+        (pair(&v0_15::volt::Resource::default(), &volt::Resource::default()), "Resource"),
+        (pair(&v0_15::volt::Status::default(), &volt::Status::default()), "Status"),
+        (pair(&v0_15::volt::ShareMode::Trusted, &volt::ShareMode::Trusted), "ShareMode"),
     ] {
         assert_eq!(one, is_same(&format!("tdx.volt_api.volt.v1.{name}")), "{name}");
     }

@@ -78,7 +78,7 @@ mod options;
 mod proto;
 mod queue;
 mod redact;
-#[cfg_attr(not(feature = "client"), expect(dead_code, reason = "only connections renew sessions"))]
+#[cfg_attr(not(feature = "client"), allow(dead_code, reason = "only connections renew sessions"))]
 mod renewal;
 pub mod server;
 #[cfg(feature = "socket")]

@@ -32,7 +32,7 @@ fn the_report_is_json_too() {
     let root = xtask_tools::root().unwrap();
     let (report, _) = report(root, "0.15.1", "0.20.34").unwrap();
     let json: serde_json::Value =
-        serde_json::from_str(&Format::Json.show(&report, "0.15.1", "0.20.34")).unwrap();
+        serde_json::from_str(&Format::Json.show(&report, &[], "0.15.1", "0.20.34")).unwrap();
     assert_eq!(json["changes"].as_array().unwrap().len(), report.changes.len());
     assert_eq!(json["breaking"]["wire"], report.breaking(Surface::Wire));
     assert_eq!(json["counts"]["methods"]["added"], 48);
@@ -77,7 +77,7 @@ fn denied_changes_fail() {
         denied(&renamed, &[deny], &["M"]).unwrap();
         denied(&renamed, &[deny], &["M.", "M.ab", "N"]).unwrap_err();
     }
-    denied(&report(root, old, old).unwrap(), &["wire", "json", "source"], &[]).unwrap();
+    denied(&report(root, old, old).unwrap().0, &["wire", "json", "source"], &[]).unwrap();
     for wrong in ["wires", "source:old", "json:both", ""] {
         assert!(wrong.parse::<Denied>().is_err(), "{wrong}");
     }

@@ -4,6 +4,7 @@ use prost_types::{
     DescriptorProto, EnumDescriptorProto, EnumValueDescriptorProto, FieldDescriptorProto,
     FileDescriptorProto, FileDescriptorSet, MessageOptions, MethodDescriptorProto,
     OneofDescriptorProto, ServiceDescriptorProto,
+    enum_descriptor_proto::EnumReservedRange,
     field_descriptor_proto::{Label, Type},
 };
 
@@ -117,7 +118,7 @@ impl Grow {
 
     fn enumeration(&self, own: &mut EnumDescriptorProto) {
         let numbers = own.value.iter().map(EnumValueDescriptorProto::number);
-        let reserved = own.reserved_range.iter().map(|range| range.end());
+        let reserved = own.reserved_range.iter().map(EnumReservedRange::end);
         let number = numbers.chain(reserved).max().unwrap_or_default() + 1;
         own.value.push(EnumValueDescriptorProto {
             name: Some(format!("{}_{}", own.name(), self.0.to_uppercase())),
@@ -204,8 +205,8 @@ mod tests {
             assert_eq!(report.breaking(surface), 0, "{}", report.to_text());
         }
         let added = |kind: &str| {
-            let found = report.counts.iter().find(|(name, _)| *name == kind);
-            found.map(|(_, count)| (count.old, count.added)).unwrap()
+            let count = &report.counts[kind];
+            (count.old, count.added)
         };
         let (messages, (_, fields)) = (added("messages"), added("fields"));
         assert!(fields > 2 * messages.0, "{fields} fields in {messages:?} messages");

@@ -90,10 +90,11 @@ impl Grow {
             let is_real = |field: &FieldDescriptorProto| {
                 field.oneof_index == Some(index) && !field.proto3_optional()
             };
-            if own.field.iter().any(is_real) {
+            if let Some(last) = own.field.iter().rposition(is_real) {
                 let mut variant = next(Type::Int32, &oneof.name().replace('_', "").to_lowercase());
                 variant.oneof_index = Some(index);
-                fields.push(variant);
+                // The text has the variants of a oneof in one block.
+                own.field.insert(last + 1, variant);
             }
         }
         if !is_copy {

@@ -29,14 +29,10 @@ const methods = {
   },
 
   Repeat(call, request) {
-    if (!request) return clearInterval(call.timer);
+    if (!request) return;
     const { text, number } = request;
-    if (Number(number)) {
-      for (let sent = 0; sent < Number(number); sent += 1) call.sendResponse({ text });
-      call.sendEnd();
-    } else {
-      call.timer = setInterval(() => call.sendResponse({ text }), 20);
-    }
+    for (let sent = 0; sent < Number(number); sent += 1) call.sendResponse({ text });
+    call.sendEnd();
   },
 
   Gather(call, request) {
@@ -58,7 +54,9 @@ const methods = {
   }
 };
 
-const client = await connect(JSON.parse(readFileSync(argv[2], "utf8")));
+// With an identity of its own: the Volt finds a host by its identity.
+const { volt } = JSON.parse(readFileSync(argv[2], "utf8"));
+const client = await connect({ client_name: "host", volt });
 const service_description = {
   host_type: "SERVICE_HOST_TYPE_RELAYED",
   discoverable: "DISCOVERY_MODE_TRUSTED",

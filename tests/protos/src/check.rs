@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 use volt_codegen::Output;
-use xtask_tools::{cargo, root};
+use xtask_tools::{cargo, process, root};
 
 /// The result of a type check.
 #[derive(Debug)]
@@ -45,9 +45,14 @@ pub(crate) fn write(package: &Path, output: &Output) -> anyhow::Result<()> {
 
 /// Checks the crate. The dependencies are built once for all, and shared with the workspace.
 pub(crate) fn run(package: &Path) -> anyhow::Result<Checked> {
+    let target = cargo::target_dir(root()?)?;
+    // All trees are one package for cargo, which would take the result of the last tree for that of this one.
+    let mut clean = cargo::cargo();
+    clean.args(["clean", "--quiet", "--package", "generated"]).current_dir(package);
+    process::run(clean.arg("--target-dir").arg(&target))?;
     let mut command = cargo::cargo();
     command.args(["check", "--quiet", "--message-format=json"]).current_dir(package);
-    command.arg("--target-dir").arg(cargo::target_dir(root()?)?);
+    command.arg("--target-dir").arg(target);
     let start = Instant::now();
     let printed = command.stderr(Stdio::inherit()).output().context("cargo cannot be run")?;
     let seconds = start.elapsed();

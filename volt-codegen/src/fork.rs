@@ -26,6 +26,16 @@ pub(crate) fn check(set: &FileDescriptorSet, options: &Options) -> Result<(), Er
     if !options.uses_volt_api() {
         return Ok(());
     }
+    if options.shares_volt_api {
+        let message = "`share_volt_api` is for files that are your version of the Volt API: others use the types of \
+                       `volt-api` anyway";
+        return Err(Problem {
+            place: None,
+            message: message.to_owned(),
+            help: Some(HELP.to_owned()),
+        }
+        .into());
+    }
     let mut problems = Problems::default();
     let mut others = 0;
     for file in &set.file {

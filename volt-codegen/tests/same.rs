@@ -187,6 +187,12 @@ fn a_fork_shares_the_types_that_it_did_not_change() {
     assert!(shared.contains("::volt_api::__private::same_volt_api("));
 }
 
+#[test]
+fn only_a_version_of_the_volt_api_shares_its_types() {
+    let error = generate(&compile(BASE), &Options::volt_api().share_volt_api(true)).unwrap_err();
+    assert!(error.to_string().contains("`share_volt_api`"), "{error}");
+}
+
 /// Some types of the SDK's versions are the same, and some are not.
 #[test]
 fn versions_of_the_volt_api_share_types() {

@@ -113,10 +113,8 @@ fn expand_in(folder: &Path, input: &Input) -> syn::Result<TokenStream> {
         (Protos::read(folder, files, includes), Options::volt_api())
     };
     let protos = protos.map_err(|problem| error(input, problem))?;
-    let mut options = options
-        .any_types(input.any_types)
-        .share_volt_api(input.share_volt_api && input.own_volt_api)
-        .parallel(false);
+    let mut options =
+        options.any_types(input.any_types).share_volt_api(input.share_volt_api).parallel(false);
     if !input.server {
         options = options.server(Server::Never);
     }

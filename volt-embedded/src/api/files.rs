@@ -12,7 +12,7 @@ use volt_api::{
     },
 };
 
-use super::{Handlers, on};
+use super::{Handlers, on, recheck};
 use crate::{
     actor::Actor,
     error::{Fault, internal, invalid},
@@ -43,12 +43,8 @@ impl FileApi for Handlers {
                     return Ok(());
                 }
                 // A right may be revoked while the file is sent.
-                let changes = actor.volt.store.changes();
-                if changes != checked {
-                    let id = id.clone();
-                    on(&actor, move |actor| actor.recheck_file(&id)).await?;
-                    checked = changes;
-                }
+                let id = id.clone();
+                recheck(&actor, &mut checked, move |actor| actor.recheck_file(&id)).await?;
                 responses.send(DownloadFileResponse::default().with_block(block)).await?;
             }
         };

@@ -92,6 +92,21 @@ impl Handlers {
     }
 }
 
+/// Checks an actor's rights again if the store has changed since they were last checked. `checked` is the number of
+/// its changes then.
+async fn recheck(
+    actor: &Actor,
+    checked: &mut u64,
+    check: impl FnOnce(&Actor) -> Result<()> + Send + 'static,
+) -> Result<(), Status> {
+    let changes = actor.volt.store.changes();
+    if changes != *checked {
+        on(actor, check).await?;
+        *checked = changes;
+    }
+    Ok(())
+}
+
 /// Runs blocking work for an actor, within the limits of its identity.
 async fn on<T: Send + 'static>(
     actor: &Actor,

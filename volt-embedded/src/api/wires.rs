@@ -9,10 +9,10 @@ use volt_api::{
     },
 };
 
-use super::{Handlers, on};
+use super::{Handlers, on, recheck};
 use crate::{
     actor::Actor,
-    error::invalid,
+    error::{Result, invalid},
     rights::{WIRE_PUBLISH, WIRE_SUBSCRIBE},
 };
 
@@ -60,7 +60,7 @@ async fn publish(actor: Actor, mut requests: Requests<PublishWireRequest>) -> Re
     let mut next = Some((first.chunk, first.do_not_persist));
     while let Some((chunk, do_not_persist)) = next {
         if !chunk.is_empty() {
-            recheck(&actor, &id, WIRE_PUBLISH, &mut checked).await?;
+            recheck(&actor, &mut checked, reaching(&id, WIRE_PUBLISH)).await?;
             if let Some(kept) = archive.take_if(|_| !do_not_persist) {
                 let kept_chunk = chunk.clone();
                 let keep =
@@ -102,25 +102,15 @@ async fn subscribe(
             },
             chunk = subscription.next() => {
                 let chunk = chunk?.to_vec();
-                recheck(&actor, &id, WIRE_SUBSCRIBE, &mut checked).await?;
+                recheck(&actor, &mut checked, reaching(&id, WIRE_SUBSCRIBE)).await?;
                 responses.send(SubscribeWireResponse::default().with_chunk(chunk)).await?;
             }
         }
     }
 }
 
-/// Checks the actor's access to a wire again if the store has changed since it was last checked.
-async fn recheck(
-    actor: &Actor,
-    id: &str,
-    access: &'static str,
-    checked: &mut u64,
-) -> Result<(), Status> {
-    let changes = actor.volt.store.changes();
-    if changes != *checked {
-        let id = id.to_owned();
-        on(actor, move |actor| actor.reach_wire(&id, access)).await?;
-        *checked = changes;
-    }
-    Ok(())
+/// The check of an access to a wire.
+fn reaching(id: &str, access: &'static str) -> impl FnOnce(&Actor) -> Result<()> + Send + 'static {
+    let id = id.to_owned();
+    move |actor| actor.reach_wire(&id, access).map(drop)
 }

@@ -66,13 +66,14 @@ impl Grpc {
         let (source, folder) = (source(root, "grpc"), root.join("target/clients/grpc"));
         npm_install(&source, &folder)?;
         let version = npm_version(&source, "@tdxvolt/volt-client-grpc")?;
-        let status = root.join("proto/0.20.34/tdx/volt_api/volt/v1/status.proto");
+        let current = fs::read_to_string(root.join("proto/VERSION"))?;
+        let protos = root.join("proto").join(current.trim());
         for program in [
             source.join("client.mjs"),
             documents(root),
             // The service that it hosts.
             root.join("tests/interop/echo.proto"),
-            status,
+            protos.join("tdx/volt_api/volt/v1/status.proto"),
         ] {
             copy(&program, &folder)?;
         }

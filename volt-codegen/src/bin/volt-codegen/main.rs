@@ -123,10 +123,6 @@ fn run(args: &Args) -> anyhow::Result<()> {
     let single = args.out.extension().is_some_and(|extension| extension == "rs");
     let is_own = args.own_volt_api || matches!(args.source, Source::Api { .. });
     let options = if is_own { Options::own_volt_api() } else { Options::volt_api() };
-    ensure!(
-        is_own || !args.share_volt_api,
-        "--share-volt-api is for --own-volt-api and `api`: other files use the types of `volt-api` anyway"
-    );
     let mut options = options.layout(if single { Layout::Single } else { Layout::Files });
     options = options.any_types(!args.no_any_types).share_volt_api(args.share_volt_api);
     if args.client_only {

@@ -8,10 +8,10 @@ use volt_api::{
     volt::{SyncDocumentRequest, SyncDocumentResponse},
 };
 
-use super::super::on;
+use super::super::{on, recheck};
 use crate::{
     actor::Actor,
-    error::invalid,
+    error::{Result, invalid},
     logic::documents::Opened,
     state::documents::Seat,
     sync::{
@@ -72,7 +72,7 @@ async fn receive(
         let event = incoming.receive(request)?;
         call.seat.receiving(incoming.held())?;
         let Some(event) = event else { continue };
-        recheck(call, &mut checked).await?;
+        recheck(&call.actor, &mut checked, opening(call)).await?;
         match event {
             Event::Done(update) => {
                 if !update.is_empty() {
@@ -109,7 +109,7 @@ async fn send(
     loop {
         match call.seat.next().await {
             Next::Message(message) => {
-                recheck(call, &mut checked).await?;
+                recheck(&call.actor, &mut checked, opening(call)).await?;
                 responses.send(message).await?;
             }
             Next::Diff(state) => {
@@ -124,17 +124,11 @@ async fn send(
     }
 }
 
-/// Checks the caller's rights again if the store has changed since they were last checked.
-async fn recheck(call: &Arc<Call>, checked: &mut u64) -> Result<(), Status> {
-    let changes = call.actor.volt.store.changes();
-    if changes != *checked {
-        let this = Arc::clone(call);
-        on(&call.actor, move |actor| {
-            let Opened { database, .. } = &this.opened;
-            actor.read(|store| actor.demand(store, database, this.opened.access()))
-        })
-        .await?;
-        *checked = changes;
+/// The check of the access with which the caller opened the document.
+fn opening(call: &Arc<Call>) -> impl FnOnce(&Actor) -> Result<()> + Send + 'static {
+    let call = Arc::clone(call);
+    move |actor| {
+        let Opened { database, .. } = &call.opened;
+        actor.read(|store| actor.demand(store, database, call.opened.access()))
     }
-    Ok(())
 }

@@ -74,7 +74,7 @@ async fn serve(mut stream: TcpStream, key: Arc<SigningKey>, input: Input) -> any
         } else if let Some((method, request)) = connection.invoked(&frame)?
             && !request.contains(NEVER)
         {
-            // A client may open a connection of its own for a download.
+            // A client may open another connection for a download.
             if method.ends_with("/DownloadFile") {
                 stages::download(&mut connection, frame.call).await?;
             } else {

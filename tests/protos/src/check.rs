@@ -75,3 +75,28 @@ pub(crate) fn run(package: &Path) -> anyhow::Result<Checked> {
     };
     Ok(Checked { seconds, warnings: at("warning").filter(own).count() })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn each_package_is_checked_although_all_have_one_name() {
+        // As the trees: below the target folder, where cargo finds the files of the last package unchanged.
+        let target = cargo::target_dir(root().unwrap()).unwrap();
+        let folder = tempfile::tempdir_in(target).unwrap();
+        let check_of = |name: &str, code: &str| {
+            let package = folder.path().join(name);
+            fs::create_dir_all(package.join("src")).unwrap();
+            let manifest = "[package]\nname = \"generated\"\nedition = \"2024\"\n\n[workspace]\n";
+            fs::write(package.join("Cargo.toml"), manifest).unwrap();
+            fs::write(package.join("src/lib.rs"), code).unwrap();
+            run(&package)
+        };
+        check_of("right", "pub struct A;").unwrap();
+        let error = check_of("wrong", "pub struct A").unwrap_err().to_string();
+        assert!(error.starts_with("the code does not compile: "), "{error}");
+    }
+}

@@ -85,8 +85,7 @@ mod tests {
 
     #[test]
     fn files_whose_imports_are_missing_are_left_out_with_their_importers() {
-        let folder = std::env::temp_dir().join(format!("volt-protos-files-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
+        let folder = tempfile::tempdir().unwrap();
         let mut paths = BTreeMap::new();
         for (name, imports) in [
             ("a.proto", "import \"google/protobuf/any.proto\";"),
@@ -96,12 +95,11 @@ mod tests {
             ("e.proto", "import public \"d.proto\";"),
             ("f.proto", "import \"google/protobuf/unittest.proto\";"),
         ] {
-            let path = folder.join(name);
+            let path = folder.path().join(name);
             fs::write(&path, format!("syntax = \"proto3\";\n{imports}\n")).unwrap();
             paths.insert(name.to_owned(), path);
         }
         let found = incomplete(&paths);
-        fs::remove_dir_all(&folder).unwrap();
         assert_eq!(
             found.unwrap().into_iter().collect::<Vec<_>>(),
             ["d.proto", "e.proto", "f.proto"]

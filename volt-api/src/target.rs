@@ -3,15 +3,14 @@
 //! The resource's `service_description` states where the service runs. `DiscoverServices` returns such
 //! resources; a program passes one to `service(&resource)` of a call.
 
-use crate::Target;
-
-/// Both versions of the API describe a service in the same way.
+/// All versions of the API describe a service in the same way. The generated module of each older version whose
+/// `Resource` is another type uses this macro, too.
 macro_rules! target_from_resource {
     ($api:path) => {
         const _: () = {
             use $api::{Resource, ServiceHostType};
 
-            impl From<&Resource> for Target {
+            impl From<&Resource> for $crate::Target {
                 /// The target with which calls reach this service, for a resource that
                 /// `DiscoverServices` returned: only it names the host. Another resource, such as that
                 /// which `SaveResource` returned, results in a target with its id alone, and a call to it
@@ -35,13 +34,13 @@ macro_rules! target_from_resource {
 }
 
 target_from_resource!(crate::volt);
-#[cfg(feature = "v0_15")]
-target_from_resource!(crate::v0_15::volt);
+// Unused without an older version.
+#[allow(unused_imports)]
+pub(crate) use target_from_resource;
 
 #[cfg(all(test, feature = "v0_15"))]
 mod tests {
-    use super::Target;
-    use crate::{v0_15, volt};
+    use crate::{Target, v0_15, volt};
 
     #[test]
     fn services_of_both_api_versions_have_the_same_target() {

@@ -14,6 +14,7 @@ mod released;
 mod runners;
 mod secrets;
 mod semver;
+mod sentences;
 mod tree;
 mod versions;
 
@@ -64,6 +65,7 @@ enum Task {
     PublicApi(public_api::Args),
     Release(release::Args),
     ReleaseNotes(release_notes::Args),
+    Sentences(sentences::Args),
 }
 
 /// The runner of the benchmarks.
@@ -101,6 +103,7 @@ fn run(task: &Task) -> anyhow::Result<ExitCode> {
         }
         Task::Release(args) => release::run(args)?,
         Task::ReleaseNotes(args) => release_notes::run(args)?,
+        Task::Sentences(args) => sentences::run(args)?,
         Task::Bench(args) => return runners::start(BENCH, "bench", args),
         Task::Protos(args) => return runners::start_optimized(PROTOS, args),
         Task::BuildTime(args) => return runners::start(BENCH, "build-time", args),

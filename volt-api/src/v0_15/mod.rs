@@ -41,3 +41,6 @@ pub use self::generated::{
     sync::v1 as sync,
     volt::v1 as volt,
 };
+
+#[cfg(feature = "volt")]
+crate::target::target_from_resource!(self::volt);

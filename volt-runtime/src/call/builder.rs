@@ -69,8 +69,8 @@ impl<C> CallBuilder<C> {
     /// subscription. If a deadline is set too, the earlier of the two applies.
     ///
     /// A call that runs out of time fails with [`ErrorKind::Deadline`](crate::ErrorKind) and is cancelled
-    /// on the wire. The timeout is not sent to the Volt. Default: one minute for unary calls, none for
-    /// streams.
+    /// on the wire. Over gRPC the Volt receives the time that is left, as `grpc-timeout`. Default: one minute for
+    /// unary calls, none for streams.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.parts.options.timeout = Some(timeout);
         self

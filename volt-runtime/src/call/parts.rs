@@ -14,7 +14,7 @@
 //! If the channel renews sessions, a call that is rejected for its session is retried once after the
 //! renewal. The second attempt has its own token, because a pre-opened call may still have the old one.
 
-use std::{borrow::Cow, future::poll_fn, mem, sync::Arc, task::Poll};
+use std::{future::poll_fn, mem, sync::Arc, task::Poll};
 
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -114,7 +114,7 @@ impl Parts {
 
     /// Opens a call that has begun, for the caller. The receiving half keeps the watch.
     pub(super) async fn open_watched(
-        &self,
+        &mut self,
         at: Option<Instant>,
         latest: Option<Instant>,
         mut watch: Watch,
@@ -126,12 +126,14 @@ impl Parts {
     /// Opens the call once there is a connection, which it waits for until the `latest` moment, or else until
     /// its deadline.
     async fn open(
-        &self,
+        &mut self,
         at: Option<Instant>,
         latest: Option<Instant>,
         watch: &mut Watch,
     ) -> Result<(RawSink, RawStreaming)> {
         self.wait_until_ready(at, latest).await?;
+        // The time that is left, which a transport may announce to the peer.
+        self.options.timeout = at.map(|at| at.saturating_duration_since(Instant::now()));
         let target = self.options.target.as_ref();
         let elsewhere = target.is_some_and(|target| target.host_address.is_some());
         let apart = self.options.own_connection == Some(true) || elsewhere;
@@ -139,7 +141,7 @@ impl Parts {
             // Boxed, because few calls do this: it would enlarge the futures of all.
             Box::pin(self.open_apart(at, latest)).await?
         } else {
-            self.channel.open(self.method, &self.options_until(at))?
+            self.channel.open(self.method, &self.options)?
         };
         let raw = watch.count(raw);
         Ok((
@@ -148,23 +150,11 @@ impl Parts {
         ))
     }
 
-    /// The options with the time that is left, which a transport may announce to the peer.
-    fn options_until(&self, at: Option<Instant>) -> Cow<'_, CallOptions> {
-        match at {
-            None => Cow::Borrowed(&self.options),
-            Some(at) => {
-                let timeout = Some(at.saturating_duration_since(Instant::now()));
-                Cow::Owned(CallOptions { timeout, ..self.options.clone() })
-            }
-        }
-    }
-
     /// Opens the call on its own connection, if the transport has such connections.
     async fn open_apart(&self, at: Option<Instant>, latest: Option<Instant>) -> Result<RawCall> {
-        let options = self.options_until(at);
-        match self.channel.open_apart(self.method, &options) {
+        match self.channel.open_apart(self.method, &self.options) {
             Some(opening) => self.until(at, latest, opening).await,
-            None => self.channel.open(self.method, &options),
+            None => self.channel.open(self.method, &self.options),
         }
     }
 
@@ -301,7 +291,7 @@ impl Parts {
 
     /// Makes one attempt. A failure before the request was handed over is marked as not executed.
     async fn unary_once(
-        &self,
+        &mut self,
         request: &dyn Payload,
         at: Option<Instant>,
         watch: &mut Watch,
@@ -315,7 +305,7 @@ impl Parts {
 
     /// Opens the call and waits until a request can be sent.
     async fn open_keyed(
-        &self,
+        &mut self,
         at: Option<Instant>,
         watch: &mut Watch,
     ) -> Result<(RawSink, RawStreaming)> {
@@ -344,7 +334,7 @@ impl Parts {
     /// Opens the call as [`open_watched`](Self::open_watched) and sends its only request in the background.
     /// The stream keeps the sending half. If the Volt rejects the session, the stream opens the call again.
     pub(super) async fn open_with(
-        &self,
+        &mut self,
         request: &Arc<dyn Payload>,
         requests: Requests,
         at: Option<Instant>,

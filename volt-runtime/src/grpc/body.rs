@@ -132,6 +132,10 @@ impl Pipe {
 
     /// Drops what is queued and resets the stream with `CANCEL`.
     pub(crate) fn cancel(&self) {
+        // Most calls end after their body was read to its end.
+        if self.reader().gone {
+            return;
+        }
         let cancelled = Error::new(ErrorKind::Ended, "the call was cancelled")
             .with_source(h2::Error::from(h2::Reason::CANCEL));
         self.parts.close(Some(cancelled));

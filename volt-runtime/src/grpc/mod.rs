@@ -45,9 +45,10 @@ pub(crate) const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-acc
 /// Returns whether headers announce gRPC with protobuf messages.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return false };
-    let value = value.as_bytes().to_ascii_lowercase();
-    let kind = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    matches!(kind, b"application/grpc" | b"application/grpc+proto")
+    let kind = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    [&b"application/grpc"[..], b"application/grpc+proto"]
+        .iter()
+        .any(|known| kind.eq_ignore_ascii_case(known))
 }
 
 #[cfg(test)]

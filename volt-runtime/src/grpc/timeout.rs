@@ -27,7 +27,10 @@ pub(crate) fn write(timeout: Duration) -> Option<HeaderValue> {
         .iter()
         .map(|(unit, length)| (timeout.as_nanos().div_ceil(*length), unit))
         .find(|(number, _)| *number <= MAX)?;
-    HeaderValue::try_from(format!("{number}{unit}")).ok()
+    let mut value = HeaderValue::try_from(format!("{number}{unit}")).ok()?;
+    // It differs from call to call: HPACK must not replace headers that recur with it.
+    value.set_sensitive(true);
+    Some(value)
 }
 
 /// Reads a timeout. Returns `None` if the value is invalid.

@@ -15,10 +15,11 @@ use std::{
 use super::{
     Context,
     sender::SharedSender,
-    streams::{Requests, Responses, to_status},
+    streams::{Requests, Responses, read, to_status},
 };
 use crate::{
     Code, Message, Method, Status,
+    apart::{LARGE, apart},
     intercept::Recorder,
     queue::Queue,
     transport::{Body, BoxFuture, RawCall, ReceiveHalf},
@@ -83,8 +84,7 @@ where
 {
     let (context, mut parts) = call.split();
     Box::pin(async move {
-        let requests = parts.requests();
-        match parts.run(first(requests)).await {
+        match parts.first().await {
             Ok(request) => {
                 let outcome = parts.run(handler(context, request)).await;
                 parts.answer(outcome).await;
@@ -104,8 +104,8 @@ where
 {
     let (context, mut parts) = call.split();
     Box::pin(async move {
-        let (requests, responses) = (parts.requests(), parts.responses());
-        match parts.run(first(requests)).await {
+        let responses = parts.responses();
+        match parts.first().await {
             Ok(request) => {
                 let outcome = parts.run(handler(context, request, responses)).await;
                 parts.end::<Res>(outcome).await;
@@ -145,14 +145,6 @@ where
     })
 }
 
-/// Reads the only request of a call. Anything else that the caller sends is ignored.
-async fn first<Req: Message>(mut requests: Requests<Req>) -> Result<Req, Status> {
-    requests
-        .message()
-        .await?
-        .ok_or_else(|| Status::new(Code::InvalidArgument, "the call ended before its request came"))
-}
-
 /// A call whose handler is running.
 struct Running {
     /// A request that cannot be read ends the call with a status apart from the responses.
@@ -174,6 +166,22 @@ impl Running {
 
     fn responses<Res: Message>(&self) -> Responses<Res> {
         Responses::new(self.sender.clone())
+    }
+
+    /// Reads the only request of a call, without the feed: the handler then starts in the same turn of its task.
+    /// Anything else that the caller sends is ignored.
+    async fn first<Req: Message>(&mut self) -> Result<Req, Status> {
+        let next = poll_fn(|cx| self.receiver.poll_message(cx)).await;
+        self.feed.abandon();
+        match next {
+            Ok(Some(body)) if body.len() >= LARGE => self.run(apart(move || read(&body))).await,
+            Ok(Some(body)) => read(&body),
+            Ok(None) => {
+                let text = "the call ended before its request came";
+                Err(Status::new(Code::InvalidArgument, text))
+            }
+            Err(error) => Err(to_status(&error)),
+        }
     }
 
     /// Runs a handler to its end, or until the caller cancels or disconnects.

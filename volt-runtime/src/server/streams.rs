@@ -88,7 +88,8 @@ pub(super) fn to_status(error: &Error) -> Status {
     }
 }
 
-fn read<Req: Message>(body: &Body) -> Result<Req, Status> {
+/// Reads a request.
+pub(super) fn read<Req: Message>(body: &Body) -> Result<Req, Status> {
     body.read().map_err(|error| {
         Status::new(Code::InvalidArgument, format!("the request is not a `{}`: {error}", Req::NAME))
     })

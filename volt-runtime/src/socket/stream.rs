@@ -84,6 +84,19 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
         self.wrote(outcome)
     }
 
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.wrote(outcome)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.stream).poll_flush(cx);
         // TLS writes while it flushes. A flush with nothing to write never waits.
@@ -160,11 +173,54 @@ impl AsyncWrite for Stream {
         forward!(self, poll_write(cx, bytes))
     }
 
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        forward!(self, poll_write_vectored(cx, slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(stream) => stream.is_write_vectored(),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.is_write_vectored(),
+            #[cfg(feature = "client")]
+            Self::Other(stream) => stream.is_write_vectored(),
+        }
+    }
+
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         forward!(self, poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         forward!(self, poll_shutdown(cx))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// HTTP/2 writes the header of a frame and its content at once.
+    #[tokio::test]
+    async fn two_slices_leave_in_one_write() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut stream = Counted::new(Stream::Plain(stream));
+        assert!(stream.is_write_vectored());
+        let slices = [io::IoSlice::new(b"head"), io::IoSlice::new(b" and content")];
+        assert_eq!(stream.write_vectored(&slices).await.unwrap(), 16);
+        drop(stream);
+        let mut read = String::new();
+        listener.accept().await.unwrap().0.read_to_string(&mut read).await.unwrap();
+        assert_eq!(read, "head and content");
     }
 }

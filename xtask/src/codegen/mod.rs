@@ -21,7 +21,8 @@ use volt_codegen::{BULK, Options, Output, Server, Sources, diff::Report};
 use self::{
     former::FormerNames,
     manifest::{MANIFEST, with_features, with_versions},
-    modules::{COMMAND, Older, packages_file},
+    modules::{COMMAND, Older, RESOURCE, packages_file},
+    sharing::has_type,
     since::Since,
 };
 use crate::{
@@ -126,9 +127,10 @@ impl Plan {
         };
         let mut files: BTreeMap<PathBuf, String> = BTreeMap::new();
         for older in &older {
-            let (output, same) = generate_older(root, older, &set, &options)?;
+            let (old_set, output, same) = generate_older(root, older, &set, &options)?;
             let folder = older.folder();
-            let file = older.module_file(&output.modules, &older.about(root)?);
+            let own_resource = has_type(&old_set, RESOURCE) && !same.contains_key(RESOURCE);
+            let file = older.module_file(&output.modules, &older.about(root)?, own_resource);
             files.insert(Path::new(&folder).join("mod.rs"), file);
             let note = format!(", {} types are those of API {version}", same.len());
             add(&older.version, &format!("{folder}/generated"), output, &note);
@@ -243,7 +245,7 @@ fn generate_older(
     older: &Older,
     current: &FileDescriptorSet,
     current_options: &Options,
-) -> anyhow::Result<(Output, BTreeMap<String, String>)> {
+) -> anyhow::Result<(FileDescriptorSet, Output, BTreeMap<String, String>)> {
     let set = versions::sources(root, &older.version)?.compile()?;
     let secrets = Secrets::read(root, &older.version)?;
     let options = options(&set, &secrets).client(true).root(ROOT);
@@ -251,7 +253,8 @@ fn generate_older(
     let options = same.iter().fold(options, |options, (name, path)| {
         options.reexport(name, format!("crate::generated::{path}"))
     });
-    Ok((volt_codegen::generate(&set, &options)?, same))
+    let output = volt_codegen::generate(&set, &options)?;
+    Ok((set, output, same))
 }
 
 #[cfg(test)]

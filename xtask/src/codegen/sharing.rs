@@ -87,7 +87,7 @@ impl Sharing {
     }
 }
 
-fn has_type(set: &FileDescriptorSet, name: &str) -> bool {
+pub(super) fn has_type(set: &FileDescriptorSet, name: &str) -> bool {
     set.file.iter().any(|file| {
         let own = name.strip_prefix(file.package()).and_then(|rest| rest.strip_prefix('.'));
         let messages = file.message_type.iter().map(DescriptorProto::name);

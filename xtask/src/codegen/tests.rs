@@ -152,6 +152,29 @@ fn a_further_version_is_one_line() {
 }
 
 #[test]
+fn an_older_resource_becomes_a_target_unless_it_is_the_same_type() {
+    let root = repository();
+    let put = |version: &str, body: &str| {
+        let folder = root.path().join("proto").join(version).join("tdx/volt_api/volt/v1");
+        fs::create_dir_all(&folder).unwrap();
+        let text = format!(
+            "syntax = \"proto3\";\npackage tdx.volt_api.volt.v1;\nservice VoltAPI {{ rpc Get(Resource) returns \
+             (Resource); }}\nmessage Resource {{ {body} }}\n"
+        );
+        fs::write(folder.join("volt.proto"), text).unwrap();
+    };
+    let module = || read(&root.path().join("volt-api/src/v0_15/mod.rs")).unwrap();
+    let line = "crate::target::target_from_resource!(self::volt);";
+    put("0.15.1", "string id = 1;");
+    put("1.0.0", "string id = 1; string name = 2;");
+    generated(root.path(), None, false).unwrap();
+    assert!(module().contains(line), "{}", module());
+    put("1.0.0", "string id = 1;");
+    generated(root.path(), None, false).unwrap();
+    assert!(!module().contains(line), "{}", module());
+}
+
+#[test]
 fn additions_name_their_version() {
     let root = repository();
     generated(root.path(), Some("2.0.0"), false).unwrap();

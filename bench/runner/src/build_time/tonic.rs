@@ -27,7 +27,12 @@ use prost::Message;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let set = prost_types::FileDescriptorSet::decode(&*std::fs::read("api.bin")?)?;
-    tonic_prost_build::configure().build_server(false).include_file("api.rs").compile_fds(set)?;
+    tonic_prost_build::configure()
+        .build_server(false)
+        // Its function `connect` has the name of a method of the API.
+        .build_transport(false)
+        .include_file("api.rs")
+        .compile_fds(set)?;
     Ok(())
 }
 "#;
@@ -41,10 +46,12 @@ mod api {
 }
 
 use api::tdx::volt_api::volt::v1::{DownloadFileRequest, file_api_client::FileApiClient};
+use tonic::transport::Channel;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut client = FileApiClient::connect("https://localhost").await?;
+    let channel = Channel::from_static("https://localhost").connect().await?;
+    let mut client = FileApiClient::new(channel);
     let mut answers = client.download_file(DownloadFileRequest::default()).await?.into_inner();
     while answers.message().await?.is_some() {}
     Ok(())

@@ -23,7 +23,7 @@ const methods = {
     } else if (text === "fail") {
       call.sendEnd("the host cannot do that");
     } else {
-      call.sendResponse({ text, number, data, caller: call.identity, open: open() });
+      call.sendResponse({ text, number, data, caller: call.identity, open: open(call) });
       call.sendEnd();
     }
   },
@@ -72,9 +72,9 @@ const { resource } = await client.SaveResource({
   create: true
 });
 
-/** The number of calls whose callers' ends the client has not heard. */
-function open() {
-  return Object.values(client._activeRPC).filter((call) => call).length;
+/** The number of calls, other than `own`, whose callers' ends the client has not heard. */
+function open(own) {
+  return Object.values(client._activeRPC).filter((call) => call && call !== own).length;
 }
 
 /** Asks the Volt who the caller is, and whether it may call the service. */

@@ -213,7 +213,7 @@ const scenarios = {
     await all(unfinished);
 
     let { open } = await say({ text: "open" });
-    while (open > 1) ({ open } = await say({ text: "open" }));
+    while (open > 0) ({ open } = await say({ text: "open" }));
     return {
       caller: said.caller,
       said: said.text,

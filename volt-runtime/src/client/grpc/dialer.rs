@@ -78,7 +78,10 @@ impl Dialer {
         builder
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(u32::try_from(window).ok());
+            .initial_connection_window_size(u32::try_from(window).ok())
+            // The answers of cancelled calls may still arrive. h2 ignores them on as many streams; on others they are
+            // errors, and many of them end the connection.
+            .max_concurrent_reset_streams(self.settings.max_calls);
         if let Some(keepalive) = self.options.keepalive {
             builder
                 .keep_alive_interval(keepalive.interval.max(PING_INTERVAL))

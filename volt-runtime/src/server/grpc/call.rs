@@ -27,6 +27,7 @@ use super::{
     arrivals::{ArrivalLimits, Arrivals, Stranger},
     calls::{Entry, Refusal},
     connection::{Connection, stream_window},
+    request::RequestBody,
 };
 use crate::{
     Code, MethodKind, Overflow, Result, Status,
@@ -62,6 +63,7 @@ pub(super) async fn answer(
     connection: Arc<Connection>,
     request: Request<Incoming>,
 ) -> Result<Response<Outgoing>, h2::Error> {
+    let request = request.map(RequestBody::new);
     let (pipe, body) = Pipe::counted(connection.answers());
     if request.method() != Method::POST || !grpc::is_grpc(request.headers()) {
         pipe.end();
@@ -164,7 +166,7 @@ impl Call {
     fn new(
         connection: Arc<Connection>,
         entry: Entry,
-        request: Request<Incoming>,
+        request: Request<RequestBody<Incoming>>,
         pipe: Arc<Pipe>,
     ) -> Result<(MethodKind, Self), Status> {
         let (head, body) = request.into_parts();

@@ -6,6 +6,7 @@
 //! | `connection` | the state that the calls of a connection share; authentication |
 //! | `calls` | counts of a connection's calls, for its limits and its end |
 //! | `arrivals` | the limits of a request's messages |
+//! | `request` | a request's body, which is read to its end |
 //! | `call` | one call, from its headers to its trailers |
 
 mod arrivals;
@@ -13,6 +14,7 @@ mod call;
 mod calls;
 mod connection;
 mod opening;
+mod request;
 
 use std::{io, pin::pin, sync::Arc, time::Duration};
 

@@ -1,0 +1,80 @@
+//! The body of a request, which is read to its end even if the call has been answered before.
+//!
+//! A call is answered as soon as its request is complete, when the caller's half-close may still be on its way. HTTP/2
+//! would reset the stream then. h2 treats frames on streams that were reset a while ago as errors of the peer, and
+//! ends a connection with many of them.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame};
+use tokio::{runtime::Handle, time::timeout};
+
+/// The time within which the rest of a request must arrive. After that the stream is reset, which ends the streams
+/// of clients that never half-close.
+const REST: Duration = Duration::from_secs(1);
+
+/// A request's body.
+pub(super) struct RequestBody<B: Body<Data = Bytes> + Send + Unpin + 'static> {
+    /// `None` once it has ended.
+    body: Option<B>,
+}
+
+impl<B: Body<Data = Bytes> + Send + Unpin + 'static> RequestBody<B> {
+    pub(super) fn new(body: B) -> Self {
+        Self { body: Some(body) }
+    }
+}
+
+/// Ready when a body has ended. Drops what it has until then.
+fn poll_rest(body: &mut (impl Body + Unpin), cx: &mut Context<'_>) -> Poll<()> {
+    loop {
+        match Pin::new(&mut *body).poll_frame(cx) {
+            Poll::Ready(Some(Ok(_))) => {}
+            Poll::Ready(_) => return Poll::Ready(()),
+            Poll::Pending => return Poll::Pending,
+        }
+    }
+}
+
+impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Body for RequestBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let next = Pin::new(body).poll_frame(cx);
+        if matches!(next, Poll::Ready(None | Some(Err(_)))) {
+            self.body = None;
+        }
+        next
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+}
+
+impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Drop for RequestBody<B> {
+    fn drop(&mut self) {
+        let Some(mut body) = self.body.take() else { return };
+        // Usually the end has arrived already.
+        if poll_rest(&mut body, &mut Context::from_waker(Waker::noop())).is_ready() {
+            return;
+        }
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move {
+                let rest = std::future::poll_fn(|cx| poll_rest(&mut body, cx));
+                // After the time, dropping the body resets the stream.
+                let _ = timeout(REST, rest).await;
+            });
+        }
+    }
+}

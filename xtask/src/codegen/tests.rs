@@ -158,5 +158,5 @@ fn additions_name_their_version() {
     let client = read(&root.path().join(GENERATED).join("p/v1/watch/mod.rs")).unwrap();
     assert!(client.contains("/// Since API 2.0.0."), "{client}");
     let version = read(&root.path().join(VERSION)).unwrap();
-    assert!(version.contains("(\"/p.v1.WatchAPI/Tick\", \"2.0.0\"),"), "{version}");
+    assert!(version.contains("(\"/p.v1.WatchAPI/Tick\", \"1.0.0\", \"2.0.0\"),"), "{version}");
 }

@@ -3,6 +3,7 @@
 pub(crate) mod former;
 mod manifest;
 mod modules;
+pub(crate) mod recorded;
 pub(crate) mod sharing;
 mod since;
 mod taken;
@@ -44,8 +45,8 @@ const SHOWN_FILES: usize = 5;
 
 /// Writes the SDK's generated code from the .proto files of an API version.
 ///
-/// This includes the code, the list of Cargo features, and the recorded version. A failure changes
-/// nothing.
+/// This includes the code, the list of Cargo features, the secrets that records of calls hide, and the
+/// recorded version. A failure changes nothing.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The API version, a folder below proto/. It is written to proto/VERSION, which is the
@@ -139,6 +140,7 @@ impl Plan {
         let output = volt_codegen::generate(&set, &options)?;
         files.insert(versions::CURRENT.into(), format!("{version}\n"));
         files.insert(VERSION.into(), version_file(version, &since.methods(&set)));
+        files.insert(recorded::FILE.into(), recorded::file(root, version, &set, secrets)?);
         files.insert(PACKAGES.into(), packages_file(&output.modules, &older));
         let manifest = with_features(&read(&root.join(MANIFEST))?, &output.features)?;
         files.insert(MANIFEST.into(), with_versions(&manifest, &older)?);
@@ -257,4 +259,4 @@ fn generate_older(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

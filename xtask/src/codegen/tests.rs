@@ -12,7 +12,7 @@ use super::{
 const PROTO: &str = "syntax = \"proto3\";\npackage p.v1;\nservice ClockAPI { rpc Tick(Q) returns (Q); }\nmessage Q { string a = 1; }\n";
 
 /// A repository with two versions, the first of which is generated, and the older API.
-fn repository() -> TempDir {
+pub(crate) fn repository() -> TempDir {
     let root = tempfile::tempdir().unwrap();
     let put = |path: &str, text: &str| {
         let path = root.path().join(path);

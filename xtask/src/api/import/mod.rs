@@ -17,6 +17,7 @@ use crate::{
     codegen::{
         self, Plan,
         former::{self, FormerNames},
+        recorded,
         sharing::Sharing,
     },
     secrets::{self, Secrets},
@@ -103,6 +104,10 @@ fn import(root: &Path, args: &Args, npm: &mut Command) -> anyhow::Result<String>
         Vec::new()
     } else {
         let sharing = Sharing::changes(root, (current.as_str(), &before), &set)?;
+    if !args.codegen {
+        // Records hide the secrets of all versions below proto/.
+        files.insert(recorded::FILE.into(), recorded::file(root, &version, &set, &secrets)?);
+    }
         files.insert(page_file(&current, &version), page(&report, &sharing, &current, &version));
         sharing
     };
@@ -200,4 +205,6 @@ fn ensure_same(
 }
 
 #[cfg(test)]
-mod tests;
+mod generated_tests;
+#[cfg(test)]
+pub(super) mod tests;

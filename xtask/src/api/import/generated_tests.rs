@@ -54,6 +54,32 @@ fn records_hide_the_secrets_of_a_version_that_is_only_imported() {
     assert!(records.contains("\"access_token\""), "{records}");
 }
 
+#[test]
+fn comments_follow_declared_renames() {
+    let root = repository();
+    let root = root.path();
+    let old = "syntax = \"proto3\";\npackage p.v1;\nservice ClockAPI {\n// Ticks.\nrpc Tick(Q) returns (Q);\n}\n\
+               // A question.\nmessage Q {\n// What.\nstring a = 1;\n}\n";
+    fs::write(root.join("proto/1.0.0/p/v1/clock.proto"), old).unwrap();
+    let new = "syntax = \"proto3\";\npackage p.v1;\nservice ClockAPI { rpc Tock(Question) returns (Question); }\n\
+               message Question { string a = 1; string b = 2; }\n";
+    let source = tempfile::tempdir().unwrap();
+    fs::write(source.path().join("clock.proto"), new).unwrap();
+    let renames = root.join(former::file("2.1.0"));
+    fs::create_dir_all(renames.parent().unwrap()).unwrap();
+    fs::write(renames, "p.v1.Q p.v1.Question\np.v1.ClockAPI.Tick p.v1.ClockAPI.Tock\n").unwrap();
+    let said = import_whole(root, source.path(), "2.1.0");
+    let undocumented = "\n1 new elements need documentation:\n  p.v1.Question.b\n";
+    assert!(said.contains(undocumented), "{said}");
+    assert!(said.contains("\n  p.v1.ClockAPI.Tock: method renamed to Tock\n"), "{said}");
+    let text = tree::read(&root.join("proto/2.1.0/p/v1/clock.proto")).unwrap();
+    for kept in
+        ["  // Ticks.\n  rpc Tock(", "// A question.\nmessage Question", "  // What.\n  string a"]
+    {
+        assert!(text.contains(kept), "{kept}: {text}");
+    }
+}
+
 /// The files of the repository that importing and generating write.
 fn written(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let folders = ["proto", "volt-api/src/generated", "volt-api/src/v0_15"];

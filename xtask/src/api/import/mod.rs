@@ -75,7 +75,11 @@ fn import(root: &Path, args: &Args, npm: &mut Command) -> anyhow::Result<String>
     let Plain { set, left_out, .. } =
         plain(&found.sources).context("the files of the source don't compile")?;
     let folder = Path::new("proto").join(&version);
-    let existed = root.join(&folder).is_dir();
+    // Files written by hand may be there before the version.
+    let below = root.join(&folder);
+    let below = if below.is_dir() { tree::files_below(&below)? } else { Vec::new() };
+    let existed =
+        below.iter().any(|file| file.extension().is_some_and(|extension| extension == "proto"));
     let current = versions::current(root)?;
     let before = versions::sources(root, &current)?.compile()?;
     let mut comments = Comments::default();
@@ -100,14 +104,14 @@ fn import(root: &Path, args: &Args, npm: &mut Command) -> anyhow::Result<String>
             files.insert(path.clone(), tree::read(&root.join(&path))?);
         }
     }
-    let sharing = if version == current {
-        Vec::new()
-    } else {
-        let sharing = Sharing::changes(root, (current.as_str(), &before), &set)?;
     if !args.codegen {
         // Records hide the secrets of all versions below proto/.
         files.insert(recorded::FILE.into(), recorded::file(root, &version, &set, &secrets)?);
     }
+    let sharing = if version == current {
+        Vec::new()
+    } else {
+        let sharing = Sharing::changes(root, (current.as_str(), &before), &set)?;
         files.insert(page_file(&current, &version), page(&report, &sharing, &current, &version));
         sharing
     };

@@ -80,6 +80,45 @@ fn comments_follow_declared_renames() {
     }
 }
 
+/// The step to a version with every kind of change, and with a new package for a service that exists.
+#[test]
+fn a_breaking_version_is_imported() {
+    let root = repository();
+    let root = root.path();
+    let changes = xtask_tools::root().unwrap().join("tests/fork/changes");
+    import_whole(root, &changes.join("old"), "3.0.0");
+    let file = root.join("proto/3.0.0/acme/v1/acme.proto");
+    let mut text = tree::read(&file).unwrap();
+    for documented in ["  rpc Stream(", "  rpc Remove(", "message Moved {"] {
+        text = text.replace(documented, &format!("// Ours.\n{documented}"));
+    }
+    fs::write(file, text).unwrap();
+    codegen::run_in(root, &codegen::Args { version: None, check: false }).unwrap();
+    let said = import_whole(root, &changes.join("new"), "4.0.0");
+
+    let review = said.split_once("keep their documentation and have changed:\n").unwrap().1;
+    let review: Vec<_> = review.lines().take_while(|line| line.starts_with("  ")).collect();
+    let expected = [
+        "  acme.v2.Moved: moved to acme.v2.Moved",
+        "  acme.v1.DriveAPI.Stream: was unary, is server streaming",
+    ];
+    assert!(expected.iter().all(|line| review.contains(line)), "{review:?}");
+    assert!(!review.iter().any(|line| line.contains("Remove")), "{review:?}");
+    let page = tree::read(&root.join(page_file("3.0.0", "4.0.0"))).unwrap();
+    assert!(page.starts_with("# API 3.0.0 to 4.0.0\n"), "{page}");
+    for broken in
+        ["`acme.v1.GoneAPI`: service removed", "`acme.v1.DriveAPI.Remove`: method removed"]
+    {
+        assert!(page.contains(broken), "{broken}: {page}");
+    }
+    let manifest = tree::read(&root.join("volt-api/Cargo.toml")).unwrap();
+    assert!(manifest.contains("\ndrive = []\ndrive_v2 = []\nfile = []\n"), "{manifest}");
+    assert!(!manifest.contains("gone"), "{manifest}");
+    let generated = root.join("volt-api/src/generated/acme");
+    assert!(generated.join("v1/drive/mod.rs").exists() && generated.join("v2").is_dir());
+    assert!(!generated.join("v1/gone").exists());
+}
+
 /// The files of the repository that importing and generating write.
 fn written(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let folders = ["proto", "volt-api/src/generated", "volt-api/src/v0_15"];

@@ -61,7 +61,8 @@ impl fmt::Display for ApiVersion {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum VoltAge {
-    /// The Volt's API is older: it lacks methods and fields. See [`Compatibility::lacks`].
+    /// The Volt's API is older: it may lack methods and fields. [`Compatibility::lacks`] returns the methods that it
+    /// is known to lack.
     Older,
     /// The versions are the same.
     Same,
@@ -104,9 +105,13 @@ impl Compatibility {
         }
     }
 
-    /// Returns the methods among these that the Volt's version does not have. The calls of a program are listed by
-    /// the constants of the clients: all of them with `METHODS`, or single ones. Methods of which it is not known
-    /// are not returned, and none is if the Volt did not report its version.
+    /// Returns the methods among these that the Volt is known to lack. The calls of a program are listed by the
+    /// constants of the clients: all of them with `METHODS`, or single ones.
+    ///
+    /// This SDK knows the methods of some versions of the API only, such as 0.15.1 and 0.20.34. A method that is in
+    /// 0.20.34 but not in 0.15.1 is returned for Volts up to 0.15.1. A Volt between the two may have it or not: it is not
+    /// returned, and a call fails with [`Code::Unimplemented`] if the Volt lacks it. No method is returned if the Volt
+    /// did not report its version.
     ///
     /// ```
     /// use volt_api::{Compatibility, volt::VoltApiClient};
@@ -118,12 +123,12 @@ impl Compatibility {
     /// }
     /// ```
     pub fn lacks<'a>(&self, methods: impl IntoIterator<Item = &'a Method>) -> Vec<&'a Method> {
-        let is_newer = |method: &&Method| {
-            let since = SINCE.iter().find(|(path, _)| *path == method.path);
-            let since: Option<ApiVersion> = since.and_then(|(_, version)| version.parse().ok());
-            self.volt.zip(since).is_some_and(|(volt, since)| volt < since)
+        let is_missing = |method: &&Method| {
+            let since = SINCE.iter().find(|(path, ..)| *path == method.path);
+            let without: Option<ApiVersion> = since.and_then(|(_, after, _)| after.parse().ok());
+            self.volt.zip(without).is_some_and(|(volt, without)| volt <= without)
         };
-        methods.into_iter().filter(is_newer).collect()
+        methods.into_iter().filter(is_missing).collect()
     }
 }
 
@@ -188,4 +193,32 @@ fn version_of(answer: &CheckCompatibilityResponse) -> Option<ApiVersion> {
         minor: version.version_minor,
         patch: version.version_patch,
     })
+}
+
+#[cfg(all(test, feature = "volt"))]
+mod tests {
+    use super::*;
+    use crate::volt::VoltApiClient;
+
+    #[test]
+    fn a_method_is_missing_up_to_the_last_version_known_without_it() {
+        let lacks = |volt: Option<&str>, method: &Method| {
+            let volt = volt.map(|volt| volt.parse().unwrap());
+            let answer = Compatibility { sdk: ApiVersion::of_sdk(), volt, objection: None };
+            !answer.lacks([method]).is_empty()
+        };
+        let (old, new) =
+            (VoltApiClient::GET_RESOURCE.method(), VoltApiClient::GET_ONE_TIME_TOKEN.method());
+        for (volt, is_missing) in [
+            (Some("0.15.0"), true),
+            (Some("0.15.1"), true),
+            (Some("0.15.2"), false),
+            (Some("0.18.0"), false),
+            (Some("0.20.34"), false),
+            (None, false),
+        ] {
+            assert_eq!(lacks(volt, new), is_missing, "{volt:?}");
+            assert!(!lacks(volt, old), "{volt:?}");
+        }
+    }
 }

@@ -377,6 +377,17 @@ fn versions_of_the_volt_api_are_built_in() {
         client.contains("client! { Client }") && client.contains("pub fn volt(&self)"),
         "{client}"
     );
+    // The code is that of the version, whichever the SDK has.
+    let code = |folder: &str| -> String {
+        let files = volt_codegen::tree::files_below(&path.join(folder)).unwrap();
+        files.iter().map(|file| read(file)).collect()
+    };
+    let newest = listed.lines().next_back().unwrap();
+    succeeds(path, &["api", newest, "--out", "src/new", "--client-only"]);
+    let (old, new) = (code("src/old"), code("src/new"));
+    for (method, in_old) in [("\"Bind\"", true), ("\"GetOneTimeToken\"", false)] {
+        assert_eq!((old.contains(method), new.contains(method)), (in_old, !in_old), "{method}");
+    }
     let error = fails(path, &["api", "0.15"]);
     assert!(error.contains("API 0.15 is not built in: choose 0.15.1 or "), "{error}");
 }

@@ -80,6 +80,8 @@ mod queue;
 mod redact;
 #[cfg_attr(not(feature = "client"), allow(dead_code, reason = "only connections renew sessions"))]
 mod renewal;
+#[rustfmt::skip]
+mod secret_fields;
 pub mod server;
 #[cfg(feature = "socket")]
 mod socket;
@@ -114,7 +116,6 @@ pub mod __core {
     pub use crate::grpc::receive::read_messages;
     pub use crate::message::{Body, Encoding};
     pub use crate::proto::*;
-    pub use crate::redact::SECRET_FIELDS;
 }
 
 pub use crate::{

@@ -5,31 +5,16 @@
 
 use std::{borrow::Cow, fmt};
 
-/// The fields of the Volt API whose values must stay secret: some authorize calls as another identity, others
-/// decrypt a key. Generated messages omit them from `Debug`, and records of calls hide them. A full name,
-/// `package.Message.field`, is that of one field; a record hides the `id` of every session.
-pub const SECRET_FIELDS: [&str; 16] = [
-    "authenticate_challenge",
-    "bind_challenge",
-    "challenge",
-    "client_secret",
-    "exchange_token",
-    "host_session_id",
-    "key_passphrase",
-    "new_key_passphrase",
-    "oidc_client_secret",
-    "outbound_smtp_password",
-    "private_key",
-    "relay_challenge",
-    "session_id",
-    "tdx.volt_api.volt.v1.GetSessionsRequest.id",
-    "tdx.volt_api.volt.v1.Session.id",
-    "token",
-];
+use crate::secret_fields::{SECRET_FIELDS, SECRETS_AT};
 
-/// Returns whether a field of this name is a secret.
+/// Returns whether a field of this name is a secret, in any message.
 pub(crate) fn is_secret(field: &str) -> bool {
     SECRET_FIELDS.contains(&field)
+}
+
+/// Returns whether a field of this name is a secret in a message at this place.
+pub(crate) fn is_secret_at(place: &str, field: &str) -> bool {
+    SECRETS_AT.contains(&(place, field))
 }
 
 /// Prints whether a value is set, never the value itself.

@@ -5,13 +5,14 @@ use std::path::Path;
 use anyhow::ensure;
 use xtask_tools::{cargo::cargo, process, root};
 
-use crate::{package, public_api, released, tree::read};
+use crate::{package, public_api, released, secrets, tree::read};
 
 /// Checks the published crates as for a release, and publishes them with `--execute`.
 ///
-/// The steps: the changelog has a section for the version, the public API is the recorded one and fits the
-/// version, a program with the packages alone passes its tests, and `cargo publish` accepts the crates. After
-/// publishing, the public API is recorded as that of the release. Without `--execute` nothing is published.
+/// The steps: the changelog has a section for the version, every field that looks secret is decided, the public
+/// API is the recorded one and fits the version, a program with the packages alone passes its tests, and `cargo
+/// publish` accepts the crates. After publishing, the public API is recorded as that of the release. Without
+/// `--execute` nothing is published.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Publish the crates.
@@ -29,6 +30,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     } else if let Err(error) = noted {
         println!("before the release: {error}");
     }
+    secrets::ensure_decided(root)?;
     public_api::run(&public_api::Args { check: true })?;
     released::check_workspace()?;
     package::run(&package::Args { test: true })?;

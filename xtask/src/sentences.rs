@@ -82,9 +82,9 @@ fn of_file(path: &str, text: &str, marker: Option<&str>) -> Vec<Sentence> {
         let line = line.trim();
         let prose = match marker {
             None => Some(line),
-            Some(marker) => line.strip_prefix(marker).map(|rest| {
-                rest.trim_start_matches(['/', '!', '#', '*']).trim_start()
-            }),
+            Some(marker) => line
+                .strip_prefix(marker)
+                .map(|rest| rest.trim_start_matches(['/', '!', '#', '*']).trim_start()),
         };
         let mut add = |text: &str| {
             let (path, text) = (path.to_owned(), text.to_owned());
@@ -126,7 +126,9 @@ fn split(path: &str, (line, paragraph): &mut (usize, String)) -> Vec<Sentence> {
     });
     let parts = marked.lines().map(|part| part.trim_matches(['|', '-', '#', '*', ' ']));
     let parts = parts.filter(|part| is_sentence(part));
-    parts.map(|text| Sentence { path: path.to_owned(), line: *line, text: text.to_owned() }).collect()
+    parts
+        .map(|text| Sentence { path: path.to_owned(), line: *line, text: text.to_owned() })
+        .collect()
 }
 
 /// The texts in the literals of a line of code.
@@ -135,7 +137,9 @@ fn messages(line: &str) -> impl Iterator<Item = &str> {
 }
 
 fn is_sentence(text: &str) -> bool {
-    let is_word = |word: &&str| word.chars().all(|letter| letter.is_alphanumeric() || "`',:.-".contains(letter));
+    let is_word = |word: &&str| {
+        word.chars().all(|letter| letter.is_alphanumeric() || "`',:.-".contains(letter))
+    };
     text.split_whitespace().filter(is_word).count() >= 4
 }
 
@@ -184,7 +188,12 @@ mod tests {
                     short |\n|---|---|\n\n```\nnot a sentence in code\n```\n";
         assert_eq!(
             texts("a.md", text, None),
-            ["A title of four words", "One sentence in two lines.", "And more of them?", "a cell of four words"]
+            [
+                "A title of four words",
+                "One sentence in two lines.",
+                "And more of them?",
+                "a cell of four words"
+            ]
         );
     }
 

@@ -16,10 +16,15 @@ pub(crate) fn current(root: &Path) -> anyhow::Result<String> {
     Ok(read(&root.join(CURRENT))?.trim().to_owned())
 }
 
-/// Applies changes of the repository. The name of the SDK's version changes last, after the version exists.
+/// Applies changes of the repository.
 pub(crate) fn apply(root: &Path, mut changes: Vec<Change>) -> anyhow::Result<()> {
-    changes.sort_by_key(|change| change.path == Path::new(CURRENT));
+    sort(&mut changes);
     Ok(volt_codegen::tree::apply(root, &changes)?)
+}
+
+/// Sorts the name of the SDK's version to the end: the version exists when it is named.
+fn sort(changes: &mut [Change]) {
+    changes.sort_by_key(|change| change.path == Path::new(CURRENT));
 }
 
 /// The files of a version below `proto/`.
@@ -68,4 +73,22 @@ pub(crate) fn sources_in(folder: &Path) -> anyhow::Result<Sources> {
         bail!("there are no .proto files in {}", folder.display());
     }
     Ok(sources)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// [`volt_codegen::tree::apply`] keeps the order.
+    #[test]
+    fn the_name_of_the_version_is_written_last() {
+        let change = |path: &str| Change { path: path.into(), was: None, is: Some(String::new()) };
+        let paths = ["proto/1.0.0/a.proto", CURRENT, "proto/VERSIONS", "volt-api/src/version.rs"];
+        let mut changes: Vec<_> = paths.into_iter().map(change).collect();
+        sort(&mut changes);
+        let sorted: Vec<_> = changes.iter().filter_map(|change| change.path.to_str()).collect();
+        let expected =
+            ["proto/1.0.0/a.proto", "proto/VERSIONS", "volt-api/src/version.rs", CURRENT];
+        assert_eq!(sorted, expected);
+    }
 }

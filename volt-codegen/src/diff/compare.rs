@@ -10,31 +10,44 @@ use super::{
     usage::{Usage, Use},
 };
 
-/// The changes that the descriptors show, and a map from the former full names of elements to their new ones.
-pub(super) fn compare(old: &Inventory, new: &Inventory) -> (Vec<Change>, BTreeMap<String, String>) {
-    let moved = moved(old, new);
+/// The result of a comparison of descriptors.
+pub(super) struct Compared {
+    pub(super) changes: Vec<Change>,
+    /// The new full names of elements, by the former ones, without methods.
+    pub(super) renames: BTreeMap<String, String>,
+    /// The same of methods.
+    pub(super) methods: BTreeMap<String, String>,
+}
+
+/// Compares two versions. `former` has declared former names of elements, without their scopes, by the new full names.
+pub(super) fn compare(
+    old: &Inventory,
+    new: &Inventory,
+    former: &BTreeMap<String, String>,
+) -> Compared {
+    let moved = moved(old, new, former);
     let arrived = moved.values().cloned().collect();
     let usage = Usage::of([old, new]);
-    let renames = moved.clone();
-    let mut comparison =
-        Comparison { old, new, moved, arrived, usage, changes: Vec::new(), renames };
+    let compared =
+        Compared { changes: Vec::new(), renames: moved.clone(), methods: BTreeMap::new() };
+    let mut comparison = Comparison { old, new, former, moved, arrived, usage, compared };
     comparison.services();
     comparison.messages();
     comparison.enums();
-    (comparison.changes, comparison.renames)
+    comparison.compared
 }
 
 pub(super) struct Comparison<'a> {
     pub(super) old: &'a Inventory,
     pub(super) new: &'a Inventory,
+    former: &'a BTreeMap<String, String>,
     /// The new names of moved elements, by the old ones.
     moved: BTreeMap<String, String>,
     /// Only the new names.
     arrived: BTreeSet<String>,
     usage: Usage,
-    changes: Vec<Change>,
-    /// As `moved`, with the parts of messages and enums.
-    renames: BTreeMap<String, String>,
+    /// The renames start as `moved`; the parts of messages and enums follow.
+    compared: Compared,
 }
 
 /// The element whose parts are compared: its old name, its new file, and its uses.
@@ -48,7 +61,7 @@ pub(super) struct Place<'a> {
 impl Comparison<'_> {
     /// Records a change of an element.
     pub(super) fn add(&mut self, place: Place<'_>, what: impl Into<String>, effects: Effects) {
-        self.changes.push(Change {
+        self.compared.changes.push(Change {
             element: place.name.to_owned(),
             file: place.file.to_owned(),
             what: what.into(),
@@ -71,7 +84,7 @@ impl Comparison<'_> {
     /// Records the new name of a part of an element.
     pub(super) fn rename(&mut self, place: Place<'_>, part: &str, heir: &str) {
         let now = format!("{}.{heir}", self.renamed(place.name));
-        self.renames.insert(format!("{}.{part}", place.name), now);
+        self.compared.renames.insert(format!("{}.{part}", place.name), now);
     }
 
     /// The name of an element in the new version, if it exists there.
@@ -168,8 +181,19 @@ impl Comparison<'_> {
     }
 
     fn methods(&mut self, place: Place<'_>, old: &Service, new: &Service) {
+        let service = self.renamed(place.name).to_owned();
+        let mut heirs = BTreeSet::new();
         for (name, method) in &old.methods {
-            let Some(is) = new.methods.get(name) else {
+            if let Some(is) = new.methods.get(name) {
+                self.deprecation(place, Some(name), method.deprecated, is.deprecated);
+                self.method(place, name, method, is);
+                continue;
+            }
+            let is_heir = |heir: &&String| {
+                let full = format!("{service}.{heir}");
+                !old.methods.contains_key(*heir) && self.former.get(&full) == Some(name)
+            };
+            let Some((heir, is)) = new.methods.iter().find(|(heir, _)| is_heir(heir)) else {
                 let effects = Effects::alike(
                     Trouble::breaking("calls to it fail").for_old_clients(),
                     Trouble::breaking("it is not there"),
@@ -177,10 +201,19 @@ impl Comparison<'_> {
                 self.add_part(place, name, "method removed", effects);
                 continue;
             };
+            let effects = Effects::alike(
+                Trouble::breaking("it is called by another name"),
+                Trouble::breaking("another name"),
+            );
+            self.add_part(place, name, format!("method renamed to {heir}"), effects);
+            let full = format!("{service}.{heir}");
+            self.compared.methods.insert(format!("{}.{name}", place.name), full);
+            heirs.insert(heir);
             self.deprecation(place, Some(name), method.deprecated, is.deprecated);
             self.method(place, name, method, is);
         }
-        for name in new.methods.keys().filter(|name| !old.methods.contains_key(*name)) {
+        let is_new = |name: &&String| !old.methods.contains_key(*name) && !heirs.contains(name);
+        for name in new.methods.keys().filter(is_new) {
             self.add_part(place, name, "method added", missing());
         }
     }

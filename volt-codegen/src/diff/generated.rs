@@ -77,7 +77,7 @@ impl Both<'_> {
     /// Returns whether an item has the same path in both versions; `None` if there is none.
     fn item(&self, name: &str) -> Option<bool> {
         let was = self.old.items.get(name)?;
-        Some(match self.new.items.get(&self.renamed(name)) {
+        Some(match self.counterpart(name) {
             Some(is) => was.path == is.path && was.accessor == is.accessor,
             // Another name in the .proto may be the same in Rust.
             None => self.new.items.values().any(|is| was.path == is.path && self.is_like(was, is)),
@@ -87,7 +87,7 @@ impl Both<'_> {
     /// Returns whether a part of an item is the same in both versions; `None` if it is not a part.
     fn part(&self, name: &str, is_new: bool) -> Option<bool> {
         let (holder, own) = name.rsplit_once('.')?;
-        let (was, is) = (self.old.items.get(holder)?, self.new.items.get(&self.renamed(holder))?);
+        let (was, is) = (self.old.items.get(holder)?, self.counterpart(holder)?);
         if is_new {
             let added = is.parts.get(own)?;
             return Some(was.parts.values().any(|part| self.same(part, added)));
@@ -97,6 +97,14 @@ impl Both<'_> {
             Some(now) => self.same(part, now),
             None => is.parts.values().any(|now| self.same(part, now)),
         })
+    }
+
+    /// The item in the new code, under its former name if it still has that.
+    fn counterpart(&self, name: &str) -> Option<&Item> {
+        if self.new.former.contains_key(name) {
+            return self.new.items.get(name);
+        }
+        self.new.items.get(&self.renamed(name))
     }
 
     /// The new full name of an element. The parts of a moved element have moved with it.
@@ -140,7 +148,7 @@ impl Both<'_> {
     fn differences(&self) -> Vec<Found> {
         let mut found = Vec::new();
         for (name, was) in &self.old.items {
-            if let Some(is) = self.new.items.get(&self.renamed(name)) {
+            if let Some(is) = self.counterpart(name) {
                 self.items(name, was, is, &mut found);
                 self.parts(name, was, is, &mut found);
             }

@@ -29,11 +29,11 @@ mod usage;
 use prost_types::FileDescriptorSet;
 
 pub use self::report::{Change, Clients, Count, Effect, Report, Surface, Verdict};
-use self::{inventory::Inventory, rust::Rust};
+use self::{compare::Compared, inventory::Inventory, rust::Rust};
 use crate::{Error, Options};
 
 /// Compares two versions of an API, and the code that the options generate from them. Files of
-/// `google/protobuf/` are excluded.
+/// `google/protobuf/` are excluded. An element with a declared [former name](Options::former_name) is the renamed one.
 ///
 /// # Errors
 ///
@@ -45,11 +45,14 @@ pub fn diff(
 ) -> Result<Report, Error> {
     let code = [Rust::new(old, options)?, Rust::new(new, options)?];
     let (old, new) = (Inventory::new(old), Inventory::new(new));
-    let (mut changes, renames) = compare::compare(&old, &new);
+    let Compared { mut changes, mut renames, methods } =
+        compare::compare(&old, &new, &options.former);
     generated::complete(&mut changes, &renames, code.each_ref(), |item| {
         let now = renames.get(item).map_or(item, String::as_str);
         new.file(now).unwrap_or_default().to_owned()
     });
     report::sort(&mut changes);
+    // Not before: the generated code has them under their former names, too.
+    renames.extend(methods);
     Ok(Report { changes, counts: count::counts(&old, &new), renames })
 }

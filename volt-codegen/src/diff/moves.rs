@@ -5,11 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::inventory::{Enum, Home, Inventory, Message, Service};
 
 /// The new full names of moved elements, by the old ones. Services, messages and enums share one
-/// namespace.
-pub(super) fn moved(old: &Inventory, new: &Inventory) -> BTreeMap<String, String> {
-    let mut moved = of_kind(&old.services, &new.services);
-    moved.extend(of_kind(&old.messages, &new.messages));
-    moved.extend(of_kind(&old.enums, &new.enums));
+/// namespace. `former` has declared former names, without their scopes, by the new full names.
+pub(super) fn moved(
+    old: &Inventory,
+    new: &Inventory,
+    former: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let mut moved = of_kind(&old.services, &new.services, &BTreeMap::new());
+    moved.extend(of_kind(&old.messages, &new.messages, former));
+    moved.extend(of_kind(&old.enums, &new.enums, former));
     moved
 }
 
@@ -52,11 +56,22 @@ impl Element for Enum {
 fn of_kind<E: Element>(
     old: &BTreeMap<String, E>,
     new: &BTreeMap<String, E>,
+    former: &BTreeMap<String, String>,
 ) -> BTreeMap<String, String> {
     let mut came: BTreeMap<_, _> =
         new.iter().filter(|(name, _)| !old.contains_key(*name)).collect();
     let mut moved = BTreeMap::new();
-    for (name, element) in old.iter().filter(|(name, _)| !new.contains_key(*name)) {
+    for (name, own) in former.iter().filter(|(name, _)| came.contains_key(*name)) {
+        let was = name.rsplit_once('.').map(|(scope, _)| format!("{scope}.{own}"));
+        let was = was.unwrap_or_else(|| own.clone());
+        if old.contains_key(&was) && !new.contains_key(&was) {
+            moved.insert(was, name.clone());
+        }
+    }
+    came.retain(|name, _| !moved.values().any(|now| now == *name));
+    let is_lost = |name: &String| !new.contains_key(name) && !moved.contains_key(name);
+    let lost: Vec<_> = old.iter().filter(|(name, _)| is_lost(name)).collect();
+    for (name, element) in lost {
         let parts = element.parts();
         // The confidence: all of the contents match, or some; under the same name in another
         // package, or elsewhere in the same one.

@@ -94,6 +94,14 @@ fn a_tree_is_whole_after_a_kill_at_any_step() {
         let mut disk = Killed { left: steps };
         let applied = apply_with(root.path(), &changes, &mut disk);
         let finished = disk.left > 0;
+        let done = changes.iter().map(|change| {
+            let path = root.path().join(&change.path);
+            fs::read_to_string(path).ok() == change.is
+        });
+        assert!(
+            done.is_sorted_by(|one, next| one >= next),
+            "{steps}: the order is that of the list"
+        );
         // Recovery may be killed as well.
         for steps in [0, 1, 2, 3, 5, 8, usize::MAX] {
             let _ = staging::recover(root.path(), &mut Killed { left: steps });

@@ -137,6 +137,8 @@ fn former_names_break_nothing() {
     assert_eq!(report.breaking(Source), 0, "{}", report.to_text());
     // The method's name on the wire is another one.
     assert_eq!(report.breaking(Wire), 1);
+    let renames = report.renames.iter().map(|(old, new)| (old.as_str(), new.as_str()));
+    assert_eq!(renames.collect::<Vec<_>>(), [("p.Old", "p.New"), ("p.S.Fetch", "p.S.Get")]);
     assert_breaks(
         old,
         new,
@@ -146,6 +148,38 @@ fn former_names_break_nothing() {
             ("p.S.Fetch", "method removed"),
         ],
     );
+}
+
+#[test]
+fn declared_renames_are_compared_in_depth() {
+    let old = "message Old { int32 a = 1; oneof k { string s = 2; } } enum E { A = 0; B = 1; } \
+               service S { rpc Fetch(Old) returns (Old); }";
+    let new = "message New { int32 b = 1; oneof k { string s = 2; } } enum F { A = 0; C = 1; } \
+               service S { rpc Get(New) returns (stream New); }";
+    let options = [("p.New", "Old"), ("p.F", "E"), ("p.S.Get", "Fetch")];
+    let options = options
+        .into_iter()
+        .fold(Options::default(), |options, (name, former)| options.former_name(name, former));
+    let report = diff(&compile(old), &compile(new), &options).unwrap();
+    let found = |element: &str, what: &str, verdict| {
+        let mut changes = report.changes.iter().filter(|change| change.element == element);
+        let found = changes.find(|change| change.what == what);
+        assert_eq!(
+            found.map(|change| change.verdict(Source)),
+            Some(verdict),
+            "{}",
+            report.to_text()
+        );
+    };
+    found("p.Old", "moved to p.New", Fine);
+    found("p.Old.a", "renamed to b", Breaking);
+    // The alias of the message has no module with the enum of the oneof.
+    found("p.Old.k", "Rust path was p::old::K, is p::new::K", Breaking);
+    found("p.E.B", "renamed to C", Breaking);
+    found("p.S.Fetch", "was unary, is server streaming", Breaking);
+    assert_eq!(report.renames["p.Old.a"], "p.New.b");
+    assert_eq!(report.renames["p.E.B"], "p.F.C");
+    assert!(!report.to_text().contains("method added"), "{}", report.to_text());
 }
 
 #[test]

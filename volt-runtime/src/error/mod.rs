@@ -275,8 +275,8 @@ impl Error {
             && source.is_some_and(|source| source.0.kind == ErrorKind::ResourceExhausted)
     }
 
-    /// Returns the version of the API that introduced the method, if the Volt answered
-    /// [`Code::Unimplemented`]: the Volt is probably older. `None` if this is not known.
+    /// Returns the first version of the API that is known to have the method, if the Volt answered
+    /// [`Code::Unimplemented`]: the Volt is probably older. `None` if there is none.
     pub fn since(&self) -> Option<&'static str> {
         let method = self.0.method.filter(|_| self.code() == Code::Unimplemented)?;
         since::of(method)

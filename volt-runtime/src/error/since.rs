@@ -2,8 +2,9 @@
 
 use std::sync::OnceLock;
 
-/// Pairs of a method's path and a version, sorted.
-pub type Since = &'static [(&'static str, &'static str)];
+/// The methods by their paths, sorted, each with the last known version of the API without it and the first known
+/// one with it.
+pub type Since = &'static [(&'static str, &'static str, &'static str)];
 
 /// Set by the crate with the generated API, when it creates its first client.
 static SINCE: OnceLock<Since> = OnceLock::new();
@@ -13,11 +14,11 @@ pub fn declare(since: Since) {
     let _ = SINCE.set(since);
 }
 
-/// The version that introduced a method.
+/// The first known version with a method.
 pub(crate) fn of(method: &str) -> Option<&'static str> {
     let since = SINCE.get()?;
-    let index = since.binary_search_by_key(&method, |(path, _)| path).ok()?;
-    since.get(index).map(|(_, version)| *version)
+    let index = since.binary_search_by_key(&method, |(path, ..)| path).ok()?;
+    since.get(index).map(|(.., version)| *version)
 }
 
 #[cfg(test)]
@@ -27,7 +28,7 @@ mod tests {
 
     #[test]
     fn unimplemented_methods_name_the_version_that_has_them() {
-        declare(&[("/test.since.S/A", "1.2.3"), ("/test.since.S/C", "1.3.0")]);
+        declare(&[("/test.since.S/A", "1.2.2", "1.2.3"), ("/test.since.S/C", "1.2.3", "1.3.0")]);
         let error = |code, method| Error::refused(Status::new(code, "no")).with_method(method);
         let newer = error(Code::Unimplemented, "/test.since.S/C");
         assert_eq!(newer.since(), Some("1.3.0"));

@@ -179,7 +179,7 @@ impl Recording {
                 return Err(Error::configuration(why));
             }
         };
-        hide(&mut value, &self.tape.hidden);
+        hide(self.method, &mut value, &self.tape.hidden);
         self.add(Event::Received(value));
         Ok(())
     }

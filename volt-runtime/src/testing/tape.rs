@@ -141,8 +141,18 @@ impl Failure {
     }
 }
 
-/// Replaces the values of secret fields, at any depth and under both of their names, and private keys.
-pub(super) fn hide(value: &mut Value, hidden: &BTreeSet<String>) {
+/// Replaces the values of secret fields in a message of a method, at any depth and under both of their names, and
+/// private keys.
+pub(super) fn hide(method: &Method, message: &mut Value, hidden: &BTreeSet<String>) {
+    hide_at(unqualified(method.path), message);
+    hide_below(message, hidden);
+}
+
+fn hide_below(value: &mut Value, hidden: &BTreeSet<String>) {
+    // The message in a `google.protobuf.Any`.
+    if let Some(ty) = value.get("@type").and_then(Value::as_str) {
+        hide_at(&unqualified(ty).to_owned(), value);
+    }
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
@@ -151,14 +161,28 @@ pub(super) fn hide(value: &mut Value, hidden: &BTreeSet<String>) {
                     *value = HIDDEN.into();
                     continue;
                 }
-                if snake == "session" {
-                    hide_ids(value);
-                }
-                hide(value, hidden);
+                hide_at(&snake, value);
+                hide_below(value, hidden);
             }
         }
-        Value::Array(values) => values.iter_mut().for_each(|value| hide(value, hidden)),
+        Value::Array(values) => values.iter_mut().for_each(|value| hide_below(value, hidden)),
         Value::String(text) if text.contains("PRIVATE KEY") => HIDDEN.clone_into(text),
+        _ => {}
+    }
+}
+
+/// Replaces the fields that are secret only in a message at this place: of this type, below this field, or of this
+/// method.
+fn hide_at(place: &str, value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                if !is_empty(value) && redact::is_secret_at(place, &snake(name)) {
+                    *value = HIDDEN.into();
+                }
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| hide_at(place, value)),
         _ => {}
     }
 }
@@ -174,25 +198,13 @@ pub(super) fn request(
     hidden: &BTreeSet<String>,
 ) -> Result<Value> {
     let mut value = to_json(message)?;
-    // The request names a session by its id.
-    if method.path.ends_with(".VoltAPI/GetSessions") {
-        hide_ids(&mut value);
-    }
-    hide(&mut value, hidden);
+    hide(method, &mut value, hidden);
     Ok(value)
 }
 
-/// Hides the ids of sessions, which authorize calls.
-fn hide_ids(session: &mut Value) {
-    match session {
-        Value::Object(fields) => {
-            if let Some(id) = fields.get_mut("id").filter(|id| !is_empty(id)) {
-                *id = HIDDEN.into();
-            }
-        }
-        Value::Array(sessions) => sessions.iter_mut().for_each(hide_ids),
-        _ => {}
-    }
+/// The name of a type or a method without its package.
+fn unqualified(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
 }
 
 fn is_empty(value: &Value) -> bool {
@@ -262,6 +274,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::{
+        MethodKind,
+        secret_fields::{SECRET_FIELDS, SECRETS_AT},
+    };
+
+    const GET: Method = Method { path: "/p.S/Get", kind: MethodKind::Unary };
 
     #[test]
     fn secrets_are_hidden_at_any_depth_and_under_both_names() {
@@ -273,7 +291,7 @@ mod tests {
             "text": "-----BEGIN PRIVATE KEY-----\nS4",
             "own_secret": 5,
         });
-        hide(&mut message, &BTreeSet::from(["own_secret".to_owned()]));
+        hide(&GET, &mut message, &BTreeSet::from(["own_secret".to_owned()]));
         assert_eq!(
             message,
             json!({
@@ -285,6 +303,30 @@ mod tests {
                 "own_secret": "(hidden)",
             })
         );
+    }
+
+    #[test]
+    fn every_listed_secret_is_hidden() {
+        for field in SECRET_FIELDS {
+            let mut message = json!({ "a": [{ *field: "S" }] });
+            hide(&GET, &mut message, &BTreeSet::new());
+            assert_eq!(message, json!({ "a": [{ *field: "(hidden)" }] }));
+        }
+        for (place, field) in SECRETS_AT.iter().copied() {
+            // A method, a type or a field.
+            let (path, mut message) = if place.contains('/') {
+                (place, json!({ field: "S" }))
+            } else if place.starts_with(char::is_uppercase) {
+                (GET.path, json!({ "any": { "@type": format!("t/p.{place}"), field: "S" } }))
+            } else {
+                (GET.path, json!({ place: [{ field: "S" }] }))
+            };
+            hide(&Method { path, ..GET }, &mut message, &BTreeSet::new());
+            assert!(message.to_string().contains("(hidden)"), "{place}: {message}");
+        }
+        let mut message = json!({ "id": "shown" });
+        hide(&GET, &mut message, &BTreeSet::new());
+        assert_eq!(message["id"], "shown", "an id is a secret at some places only");
     }
 
     #[test]

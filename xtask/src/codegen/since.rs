@@ -9,9 +9,18 @@ use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorSet};
 
 use crate::versions;
 
-/// The elements of an API that older versions below `proto/` lack, with the version that added each.
+/// The elements of an API that older versions below `proto/` lack.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Since(BTreeMap<String, String>);
+pub(super) struct Since(BTreeMap<String, Added>);
+
+/// The versions between which an element was added. Those below `proto/` are not all that were published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Added {
+    /// The last known version without the element.
+    pub(super) after: String,
+    /// The first known version with it.
+    pub(super) by: String,
+}
 
 impl Since {
     pub(super) fn new(root: &Path, version: &str, set: &FileDescriptorSet) -> anyhow::Result<Self> {
@@ -27,9 +36,9 @@ impl Since {
         for element in names(set) {
             // The first version from which on all have the element.
             let before = older.iter().rposition(|(_, names)| !names.contains(&element));
-            if let Some(before) = before {
-                let added = older.get(before + 1).map_or(version, |(name, _)| name);
-                since.insert(element, added.to_owned());
+            if let Some((before, (after, _))) = before.and_then(|at| Some((at, older.get(at)?))) {
+                let by = older.get(before + 1).map_or(version, |(name, _)| name).to_owned();
+                since.insert(element, Added { after: after.clone(), by });
             }
         }
         Ok(Self(since))
@@ -37,21 +46,21 @@ impl Since {
 
     /// The elements whose documentation names the version, without the parts of elements that are as new.
     pub(super) fn documented(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().filter_map(|(element, version)| {
+        self.0.iter().filter_map(|(element, added)| {
             let parent = element.rsplit_once('.').and_then(|(parent, _)| self.0.get(parent));
-            (parent != Some(version)).then_some((element.as_str(), version.as_str()))
+            (parent != Some(added)).then_some((element.as_str(), added.by.as_str()))
         })
     }
 
     /// The methods among the elements, by their paths.
-    pub(super) fn methods(&self, set: &FileDescriptorSet) -> BTreeMap<String, &str> {
+    pub(super) fn methods(&self, set: &FileDescriptorSet) -> BTreeMap<String, &Added> {
         let mut methods = BTreeMap::new();
         for file in &set.file {
             for service in &file.service {
                 for method in &service.method {
                     let service = join(file.package(), service.name());
-                    if let Some(version) = self.0.get(&join(&service, method.name())) {
-                        methods.insert(format!("/{service}/{}", method.name()), version.as_str());
+                    if let Some(added) = self.0.get(&join(&service, method.name())) {
+                        methods.insert(format!("/{service}/{}", method.name()), added);
                     }
                 }
             }
@@ -141,7 +150,11 @@ mod tests {
                 ("p.S.H", "1.10.0"),
             ]
         );
-        let methods: Vec<_> = since.methods(&set).into_iter().collect();
-        assert_eq!(methods, [("/p.S/G".to_owned(), "1.2.0"), ("/p.S/H".to_owned(), "1.10.0")]);
+        let methods = since.methods(&set);
+        let methods: Vec<_> = methods
+            .iter()
+            .map(|(path, added)| (path.as_str(), &*added.after, &*added.by))
+            .collect();
+        assert_eq!(methods, [("/p.S/G", "1.0.0", "1.2.0"), ("/p.S/H", "1.2.0", "1.10.0")]);
     }
 }

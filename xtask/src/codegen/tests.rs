@@ -12,7 +12,7 @@ use super::{
 const PROTO: &str = "syntax = \"proto3\";\npackage p.v1;\nservice ClockAPI { rpc Tick(Q) returns (Q); }\nmessage Q { string a = 1; }\n";
 
 /// A repository with two versions, the first of which is generated, and the older API.
-fn repository() -> TempDir {
+pub(crate) fn repository() -> TempDir {
     let root = tempfile::tempdir().unwrap();
     let put = |path: &str, text: &str| {
         let path = root.path().join(path);
@@ -181,5 +181,5 @@ fn additions_name_their_version() {
     let client = read(&root.path().join(GENERATED).join("p/v1/watch/mod.rs")).unwrap();
     assert!(client.contains("/// Since API 2.0.0."), "{client}");
     let version = read(&root.path().join(VERSION)).unwrap();
-    assert!(version.contains("(\"/p.v1.WatchAPI/Tick\", \"2.0.0\"),"), "{version}");
+    assert!(version.contains("(\"/p.v1.WatchAPI/Tick\", \"1.0.0\", \"2.0.0\"),"), "{version}");
 }

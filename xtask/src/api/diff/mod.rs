@@ -104,7 +104,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 pub(crate) fn report(root: &Path, old: &str, new: &str) -> anyhow::Result<(Report, Vec<Sharing>)> {
     // Only versions below proto/ have them.
     let former = FormerNames::read(root, new)?;
-    let (before, after) = (read(root, old)?, read(root, new)?);
+    let [before, after] = [old, new].map(|version| read(root, version, &mut Command::new("npm")));
+    let (before, after) = (before?, after?);
     let sharing = Sharing::changes(root, (old, &before), &after)?;
     Ok((codegen::diff(root, &before, &after, &former)?, sharing))
 }
@@ -192,7 +193,8 @@ fn to_json(report: &Report) -> serde_json::Value {
     })
 }
 
-fn read(root: &Path, version: &str) -> anyhow::Result<FileDescriptorSet> {
+/// Reads a version. `npm` is the program for published packages.
+fn read(root: &Path, version: &str, npm: &mut Command) -> anyhow::Result<FileDescriptorSet> {
     let sources = if versions::numbers(version).is_some()
         && root.join("proto").join(version).is_dir()
     {
@@ -201,7 +203,7 @@ fn read(root: &Path, version: &str) -> anyhow::Result<FileDescriptorSet> {
         versions::sources_in(Path::new(version))?
     } else if version.starts_with("npm:") || Path::new(version).is_file() {
         let Ok(source) = version.parse();
-        source::read(&source, &mut Command::new("npm"))?.sources
+        source::read(&source, npm)?.sources
     } else {
         revision(root, version).with_context(|| {
             format!("{version:?} is not a version below proto/, a folder, a file or a git revision")

@@ -5,6 +5,7 @@ use std::fs;
 use xtask_tools::process;
 
 use super::*;
+use crate::api::import::tests::npm;
 
 #[test]
 fn documented_reports_are_current() {
@@ -118,6 +119,36 @@ fn tarballs_are_compared() {
         [&path, &files.path().to_owned()].map(|path| path.to_str().unwrap().to_owned());
     let (report, _) = report(xtask_tools::root().unwrap(), &old, &new).unwrap();
     assert_eq!(report.changes[0].what, "renamed to b");
+}
+
+#[test]
+fn published_packages_are_compared() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("api.tar");
+    let mut tar = tar::Builder::new(fs::File::create(&path).unwrap());
+    let text = "syntax = \"proto3\"; package p; message M { string a = 1; }";
+    let mut header = tar::Header::new_gnu();
+    header.set_size(text.len() as u64);
+    header.set_mode(0o644);
+    tar.append_data(&mut header, "package/protobuf/m.proto", text.as_bytes()).unwrap();
+    tar.finish().unwrap();
+
+    let asked = root.path().join("asked");
+    let script =
+        format!("echo \"$*\" > '{}'; cp '{}' \"$last/x.tgz\"", asked.display(), path.display());
+    let set = read(root.path(), "npm:0.20.34", &mut npm(&script)).unwrap();
+    assert_eq!(set.file[0].message_type[0].name(), "M");
+    let asked = fs::read_to_string(asked).unwrap();
+    assert!(
+        asked.starts_with("pack ") && asked.contains(" @tdxvolt/volt-client-grpc@0.20.34 "),
+        "{asked}"
+    );
+
+    let error = read(root.path(), "npm:9.9.9", &mut npm("exit 1")).unwrap_err();
+    assert!(
+        format!("{error:#}").contains("@tdxvolt/volt-client-grpc@9.9.9 cannot be fetched"),
+        "{error:#}"
+    );
 }
 
 #[test]

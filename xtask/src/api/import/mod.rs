@@ -17,6 +17,7 @@ use crate::{
     codegen::{
         self, Plan,
         former::{self, FormerNames},
+        recorded,
         sharing::Sharing,
     },
     secrets::{self, Secrets},
@@ -74,7 +75,11 @@ fn import(root: &Path, args: &Args, npm: &mut Command) -> anyhow::Result<String>
     let Plain { set, left_out, .. } =
         plain(&found.sources).context("the files of the source don't compile")?;
     let folder = Path::new("proto").join(&version);
-    let existed = root.join(&folder).is_dir();
+    // Files written by hand may be there before the version.
+    let below = root.join(&folder);
+    let below = if below.is_dir() { tree::files_below(&below)? } else { Vec::new() };
+    let existed =
+        below.iter().any(|file| file.extension().is_some_and(|extension| extension == "proto"));
     let current = versions::current(root)?;
     let before = versions::sources(root, &current)?.compile()?;
     let mut comments = Comments::default();
@@ -98,6 +103,10 @@ fn import(root: &Path, args: &Args, npm: &mut Command) -> anyhow::Result<String>
         if root.join(&path).is_file() {
             files.insert(path.clone(), tree::read(&root.join(&path))?);
         }
+    }
+    if !args.codegen {
+        // Records hide the secrets of all versions below proto/.
+        files.insert(recorded::FILE.into(), recorded::file(root, &version, &set, &secrets)?);
     }
     let sharing = if version == current {
         Vec::new()
@@ -200,4 +209,6 @@ fn ensure_same(
 }
 
 #[cfg(test)]
-mod tests;
+mod generated_tests;
+#[cfg(test)]
+pub(super) mod tests;

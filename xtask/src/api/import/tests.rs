@@ -1,16 +1,14 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{
-    collections::BTreeMap,
     fs,
     io::{self, Read as _, Write as _},
-    path::PathBuf,
 };
 
 use tempfile::{NamedTempFile, TempDir};
 
 use super::*;
-use crate::{api::undocumented, codegen, tree::tests::snapshot};
+use crate::{api::undocumented, tree::tests::snapshot};
 
 const OLD: &str = "syntax = \"proto3\";\npackage p.v1;\n// Ours.\nmessage M { string a = 1; }\n";
 const NEW: &str = "syntax = \"proto3\";\npackage p.v1;\n// Theirs.\nmessage M { string a = 1; int32 b = 2; }\nmessage N {}\n";
@@ -24,7 +22,7 @@ fn repository() -> TempDir {
     root
 }
 
-fn args(source: &str, version: Option<&str>) -> Args {
+pub(super) fn args(source: &str, version: Option<&str>) -> Args {
     Args {
         source: source.parse().unwrap(),
         version: version.map(str::to_owned),
@@ -37,12 +35,12 @@ fn run(root: &Path, source: &Path) -> anyhow::Result<String> {
     import(root, &args(source.to_str().unwrap(), Some("2.0.0")), &mut no_npm())
 }
 
-fn no_npm() -> Command {
+pub(super) fn no_npm() -> Command {
     Command::new("/there/is/no/npm")
 }
 
 /// A substitute for npm. Its last argument is the folder for the tarball.
-fn npm(script: &str) -> Command {
+pub(crate) fn npm(script: &str) -> Command {
     let mut npm = Command::new("sh");
     npm.args(["-c", &format!("for last; do :; done; {script}"), "npm"]);
     npm
@@ -401,99 +399,4 @@ fn a_version_that_is_none_is_refused() {
     let args = args(source.to_str().unwrap(), None);
     let error = import(root.path(), &args, &mut no_npm()).unwrap_err().to_string();
     assert!(error.contains("--version"), "{error}");
-}
-
-/// The files of the repository that importing and generating write.
-fn written(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let folders = ["proto", "volt-api/src/generated", "volt-api/src/v0_15"];
-    let files = ["volt-api/Cargo.toml", "volt-api/src/packages.rs", "volt-api/src/version.rs"];
-    let below = folders.iter().flat_map(|folder| tree::files_below(&root.join(folder)).unwrap());
-    let paths = below.chain(files.iter().map(|file| root.join(file)));
-    paths
-        .map(|path| (path.strip_prefix(root).unwrap().to_owned(), fs::read(&path).unwrap()))
-        .collect()
-}
-
-fn copy(from: &Path, to: &Path) {
-    for path in tree::files_below(from).unwrap() {
-        let target = to.join(path.strip_prefix(from).unwrap());
-        fs::create_dir_all(target.parent().unwrap()).unwrap();
-        fs::copy(path, target).unwrap();
-    }
-}
-
-/// The step from the previous version to the SDK's own, as for a newly published one: import it without
-/// documentation, write the missing comments, import it again. The generated output then equals the
-/// checked-in files, byte for byte.
-#[test]
-fn from_the_previous_version_to_what_is_checked_in() {
-    let repository = xtask_tools::root().unwrap();
-    let root = tempfile::tempdir().unwrap();
-    let root = root.path();
-    let new = versions::current(repository).unwrap();
-    let others: Vec<_> = versions::versions(repository)
-        .unwrap()
-        .into_iter()
-        .filter(|version| *version != new)
-        .collect();
-    for version in &others {
-        let folder = Path::new("proto").join(version);
-        copy(&repository.join(&folder), &root.join(&folder));
-    }
-    let old = others.iter().rev().find(|old| versions::numbers(old) < versions::numbers(&new));
-    let old = old.unwrap();
-    fs::write(root.join(versions::CURRENT), format!("{old}\n")).unwrap();
-    fs::copy(repository.join("proto/VERSIONS"), root.join("proto/VERSIONS")).unwrap();
-    copy(&repository.join("volt-api/src"), &root.join("volt-api/src"));
-    fs::copy(repository.join("volt-api/Cargo.toml"), root.join("volt-api/Cargo.toml")).unwrap();
-    codegen::run_in(root, &codegen::Args { version: None, check: false }).unwrap();
-
-    // As published: the same declarations, without our comments.
-    let checked_in = versions::sources(repository, &new).unwrap().compile().unwrap();
-    let bare = write(&checked_in, &Comments::default()).unwrap();
-    let source = tempfile::tempdir().unwrap();
-    for ((name, text), folder) in bare.files.iter().zip(0..) {
-        // The files' packages determine their layout.
-        let folder = source.path().join(format!("{folder}"));
-        fs::create_dir(&folder).unwrap();
-        fs::write(folder.join(Path::new(name).file_name().unwrap()), text).unwrap();
-    }
-    let import_it = || {
-        let args = Args { codegen: true, ..args(source.path().to_str().unwrap(), Some(&new)) };
-        import(root, &args, &mut no_npm()).unwrap()
-    };
-    // Elements that still exist keep their documentation.
-    let older = versions::sources(root, old).unwrap().compile().unwrap();
-    let renames =
-        codegen::diff(xtask_tools::root().unwrap(), &older, &checked_in, &FormerNames::default())
-            .unwrap()
-            .renames;
-    let kept = Comments::of(&older).moved(&renames);
-    let said = import_it();
-    for name in kept.unknown(&checked_in) {
-        assert!(said.contains(&format!("\n  {name}\n")), "{name} in {said}");
-    }
-    let expected = write(&checked_in, &kept).unwrap();
-    assert_eq!(versions::sources(root, &new).unwrap().files, expected.files);
-
-    // The rest is documented in those files, as far as it is.
-    copy(&repository.join("proto").join(&new), &root.join("proto").join(&new));
-    let said = import_it();
-    let documented = Comments::of(&checked_in).unknown(&checked_in).is_empty();
-    assert_eq!(said.contains("need documentation"), !documented, "{said}");
-    let (found, expected) = (written(root), written(repository));
-    assert_eq!(
-        found.keys().collect::<Vec<_>>(),
-        expected.keys().collect::<Vec<_>>(),
-        "files are missing, or left over"
-    );
-    for (path, text) in &expected {
-        assert!(found[path] == *text, "{} is not what is checked in", path.display());
-    }
-    assert_eq!(versions::current(root).unwrap(), new);
-    let page = page_file(old, &new);
-    assert_eq!(
-        tree::read(&root.join(&page)).unwrap(),
-        tree::read(&repository.join(&page)).unwrap()
-    );
 }

@@ -99,6 +99,10 @@ impl Grow {
         }
         if !is_copy {
             fields.push(next(Type::String, "text"));
+            // The name looks secret, and no file decides on it.
+            let mut token = next(Type::String, "_token");
+            token.json_name = Some(format!("{}Token", self.0));
+            fields.push(token);
             let mut list = next(Type::Uint64, "list");
             list.label = Some(Label::Repeated.into());
             fields.push(list);
@@ -112,7 +116,7 @@ impl Grow {
         own.field.extend(fields);
     }
 
-    /// A field whose name in JSON is its own.
+    /// A field whose name in JSON is its own, unless it has an underscore.
     fn field(&self, name: &str, number: i32, ty: Type) -> FieldDescriptorProto {
         field(&format!("{}{name}", self.0), number, ty)
     }
@@ -190,6 +194,7 @@ mod tests {
     use super::*;
     use crate::{
         codegen::{self, former::FormerNames},
+        secrets::Secrets,
         versions,
     };
 
@@ -211,6 +216,10 @@ mod tests {
         };
         let (messages, (_, fields)) = (added("messages"), added("fields"));
         assert!(fields > 2 * messages.0, "{fields} fields in {messages:?} messages");
+        let undecided = Secrets::default().undecided(&new);
+        let tokens =
+            undecided.iter().filter(|name| name.ends_with("_token") && name.contains(".grown"));
+        assert!(2 * tokens.count() > messages.0, "most messages have a field that looks secret");
         assert_eq!(added("values").1, added("enums").0);
         let (services, (_, methods)) = (added("services"), added("methods"));
         assert_eq!(services.1, 2);

@@ -150,8 +150,9 @@ pub(super) fn hide(method: &Method, message: &mut Value, hidden: &BTreeSet<Strin
 
 fn hide_below(value: &mut Value, hidden: &BTreeSet<String>) {
     // The message in a `google.protobuf.Any`.
-    if let Some(ty) = value.get("@type").and_then(Value::as_str) {
-        hide_at(&unqualified(ty).to_owned(), value);
+    let ty = value.get("@type").and_then(Value::as_str).map(|ty| unqualified(ty).to_owned());
+    if let Some(ty) = ty {
+        hide_at(&ty, value);
     }
     match value {
         Value::Object(fields) => {

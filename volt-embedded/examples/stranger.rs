@@ -25,22 +25,30 @@ use std::{
 
 use futures_util::future::join_all;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split},
     net::TcpStream,
     time::{sleep, timeout},
 };
 use volt_api::{
-    Client, ClientConfig,
+    __private::prost::Message as _,
+    Client, ClientConfig, ConnectOptions, TransportKind,
     key::SigningKey,
-    volt::{AuthenticateRequest, GetResourceRequest, authenticate_request::ClientIdentifier},
+    volt::{
+        AuthenticateRequest, GetResourceRequest, InvokeRequest,
+        authenticate_request::ClientIdentifier,
+    },
 };
 use volt_embedded::{EmbeddedVolt, UnknownClients};
 use volt_runtime::__core::{
     crypto::Ephemeral,
-    handshake::{ClientHandshake, Route, Via},
+    frame::Frame,
+    handshake::{ClientHandshake, Route, ServerHandshake, Via},
 };
 
-use self::support::{Process, address, frame, websocket};
+use self::support::{Process, address, connections, frame, http2, websocket, websockets};
+
+const AUTHENTICATE: &str = "/tdx.volt_api.volt.v1.VoltAPI/Authenticate";
+const INVOKE: &str = "/tdx.volt_api.volt.v1.VoltAPI/Invoke";
 
 /// The role of the Volt's process: it prints its configuration.
 async fn serve() {
@@ -128,22 +136,6 @@ struct Attack {
 }
 
 impl Attack {
-    /// Opens this many websockets, or as many as there is room for.
-    async fn websockets(&self, count: usize) -> Vec<TcpStream> {
-        let mut open = Vec::new();
-        while open.len() < count {
-            let some = (0..64).map(|_| timeout(Duration::from_secs(2), websocket(self.address)));
-            let some = join_all(some).await;
-            let all = some.len();
-            let before = open.len();
-            open.extend(some.into_iter().filter_map(|one| one.ok()?.ok()));
-            if open.len() - before < all {
-                break;
-            }
-        }
-        open
-    }
-
     /// The frame of a key exchange, without its websocket.
     fn exchange(&self, call: u64) -> Vec<u8> {
         let signer = self.config.volt_key().unwrap();
@@ -177,6 +169,60 @@ impl Attack {
         tokio::join!(send, drain);
     }
 
+    /// Opens streams of a method on a gRPC connection, one after another, each with this content, and
+    /// reads the answers.
+    async fn streams(&self, connection: impl AsyncRead + AsyncWrite, method: &str, content: &[u8]) {
+        let (mut near, mut far) = split(connection);
+        let send = async {
+            for stream in (1..).step_by(2) {
+                let frames = [http2::open(stream, method), http2::data(stream, content)].concat();
+                if Instant::now() >= self.until || far.write_all(&frames).await.is_err() {
+                    break;
+                }
+            }
+            std::future::pending::<()>().await;
+        };
+        let drain = async {
+            let mut buffer = vec![0; 64 << 10];
+            while near.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+            std::future::pending::<()>().await;
+        };
+        tokio::join!(send, drain);
+    }
+
+    /// The first message of a call within a stream of `Invoke`, whose caller has no session.
+    fn invoke(&self) -> Vec<u8> {
+        let opening = Frame::decode(self.exchange(1).into()).unwrap();
+        let opened = ServerHandshake::accept(&opening).unwrap();
+        let request = InvokeRequest::default()
+            .with_token(opened.token.to_jwt())
+            .with_target_did(opened.via.destinations)
+            .encode_to_vec();
+        http2::message(u32::try_from(request.len()).unwrap(), &request)
+    }
+
+    /// Calls `Authenticate` with 64 new keys at a time.
+    async fn authenticate(&self, transport: TransportKind) {
+        let callers = (0..64).map(|_| async {
+            let key = SigningKey::generate().unwrap();
+            let pem = key.to_pem().unwrap();
+            let config = self.config.clone().with_credential(pem.as_str(), None);
+            let mut options = ConnectOptions::default();
+            options.transport = transport;
+            let client = Client::connect_with(config, options).await.unwrap();
+            while Instant::now() < self.until {
+                let key = ClientIdentifier::PublicKey(key.verifying_key().to_pem());
+                let request = AuthenticateRequest {
+                    client_identifier: Some(key),
+                    ..AuthenticateRequest::default()
+                };
+                let _ = client.volt().authenticate(request).await;
+            }
+            std::future::pending::<()>().await;
+        });
+        join_all(callers).await;
+    }
+
     async fn each(&self, streams: Vec<TcpStream>, content: &[u8], every: Duration) {
         let mut streams = streams;
         loop {
@@ -186,6 +232,56 @@ impl Attack {
             sleep(every).await;
         }
     }
+}
+
+/// The attacks over gRPC.
+async fn grpc(time: Duration) {
+    let name = "gRPC: TCP connections that send nothing";
+    Target::measure(name, time, async |attack: Attack| {
+        let address = attack.config.volt.address.as_deref().unwrap_or_default();
+        let open = connections(6000, || TcpStream::connect(address)).await;
+        sleep(time * 2).await;
+        drop(open);
+    })
+    .await;
+    Target::measure("gRPC: idle connections", time, async |attack: Attack| {
+        let open = connections(6000, || http2::connect(&attack.config)).await;
+        sleep(time * 2).await;
+        drop(open);
+    })
+    .await;
+    let name = "gRPC: connections with half a message of 256 KiB";
+    Target::measure(name, time, async |attack: Attack| {
+        let mut open = connections(6000, || http2::connect(&attack.config)).await;
+        let half = http2::message(256 << 10, &vec![0; 200 << 10]);
+        let frames = [http2::open(1, AUTHENTICATE), http2::data(1, &half)].concat();
+        let frames = &frames;
+        join_all(open.iter_mut().map(|connection| async move {
+            connection.write_all(frames).await.ok();
+            connection.flush().await.ok();
+        }))
+        .await;
+        sleep(time * 2).await;
+    })
+    .await;
+    let name = "gRPC: streams without a request on 64 connections";
+    Target::measure(name, time, async |attack: Attack| {
+        let open = connections(64, || http2::connect(&attack.config)).await;
+        join_all(open.into_iter().map(|one| attack.streams(one, AUTHENTICATE, &[]))).await;
+    })
+    .await;
+    let name = "gRPC: `Authenticate` with 64 new keys at a time";
+    Target::measure(name, time, async |attack: Attack| {
+        attack.authenticate(TransportKind::Grpc).await;
+    })
+    .await;
+    let name = "gRPC: streams of `Invoke` on 64 connections";
+    Target::measure(name, time, async |attack: Attack| {
+        let open = connections(64, || http2::connect(&attack.config)).await;
+        let first = attack.invoke();
+        join_all(open.into_iter().map(|one| attack.streams(one, INVOKE, &first))).await;
+    })
+    .await;
 }
 
 #[tokio::main]
@@ -213,13 +309,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     })
     .await;
     Target::measure("idle websockets", time, async |attack: Attack| {
-        let open = attack.websockets(6000).await;
+        let open = websockets(attack.address, 6000).await;
         sleep(time * 2).await;
         drop(open);
     })
     .await;
     Target::measure("websockets with half a message of 256 KiB", time, async |attack: Attack| {
-        let open = attack.websockets(6000).await;
+        let open = websockets(attack.address, 6000).await;
         let message = frame(0x82, &vec![0; 256 << 10], true);
         attack.each(open, &message[..200 << 10], time * 3).await;
     })
@@ -235,27 +331,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     })
     .await;
     Target::measure("key exchanges on 64 connections", time, async |attack: Attack| {
-        let streams = attack.websockets(64).await;
+        let streams = websockets(attack.address, 64).await;
         join_all(streams.into_iter().map(|stream| attack.exchanges(stream, true))).await;
     })
     .await;
     Target::measure("`Authenticate` with 64 new keys at a time", time, async |attack: Attack| {
-        let callers = (0..64).map(|_| async {
-            let key = SigningKey::generate().unwrap();
-            let pem = key.to_pem().unwrap();
-            let config = attack.config.clone().with_credential(pem.as_str(), None);
-            let client = Client::connect(config).await.unwrap();
-            while Instant::now() < attack.until {
-                let key = ClientIdentifier::PublicKey(key.verifying_key().to_pem());
-                let request = AuthenticateRequest {
-                    client_identifier: Some(key),
-                    ..AuthenticateRequest::default()
-                };
-                let _ = client.volt().authenticate(request).await;
-            }
-            sleep(time).await;
-        });
-        join_all(callers).await;
+        attack.authenticate(TransportKind::Websocket).await;
     })
     .await;
     Target::measure("new websockets, each closed at once", time, async |attack: Attack| {
@@ -269,10 +350,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     })
     .await;
     Target::measure("pings on 64 connections, pongs unread", time, async |attack: Attack| {
-        let streams = attack.websockets(64).await;
+        let streams = websockets(attack.address, 64).await;
         let pings = frame(0x89, &[0; 125], true).repeat(100);
         attack.each(streams, &pings, Duration::from_millis(1)).await;
     })
     .await;
+    grpc(time).await;
     Ok(())
 }

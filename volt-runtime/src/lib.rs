@@ -112,6 +112,7 @@ pub mod __core {
     #[cfg(feature = "socket")]
     pub use crate::server::connection::ServerSide;
 
+    pub use crate::error::kinds as error_kinds;
     #[cfg(feature = "grpc")]
     pub use crate::grpc::receive::read_messages;
     pub use crate::message::{Body, Encoding};

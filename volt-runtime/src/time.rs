@@ -62,7 +62,9 @@ impl Deadline {
     /// The error of a call that ran out of time. The Volt may have executed it, unless the caller knows
     /// better.
     pub(crate) fn error() -> Error {
-        Error::deadline("the call took longer than its timeout")
+        Error::deadline(
+            "the call took longer than its timeout: set a longer one, or find out what the Volt waits for",
+        )
     }
 }
 

@@ -6,6 +6,7 @@
 mod network;
 mod note;
 mod text;
+mod tls;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ pub use self::{
     network::Network,
     note::{Note, Refusal},
     text::Text,
+    tls::begin_tls,
 };
 
 /// Waits for a future for at most a minute, so that a hang fails the test.

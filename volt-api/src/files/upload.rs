@@ -309,7 +309,10 @@ impl Job {
 }
 
 fn unreadable(path: &Path, error: std::io::Error) -> Error {
-    Error::new(ErrorKind::Io, format!("`{}` cannot be read", path.display()))
+    let path = path.display();
+    let message =
+        format!("`{path}` cannot be read: check that it exists, and that this program may read it");
+    Error::new(ErrorKind::Io, message)
         .with_source(error)
         .with_executed(Executed::No)
 }

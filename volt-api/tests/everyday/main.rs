@@ -4,6 +4,7 @@
 
 #[cfg(feature = "by-name")]
 mod by_name;
+mod errors;
 mod files;
 mod follow;
 mod local_files;

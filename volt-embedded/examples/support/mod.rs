@@ -1,8 +1,10 @@
-//! Parts that several examples share: a Volt in its own process, what a process uses, and a raw
-//! websocket.
+//! Parts that several examples share: a Volt in its own process, what a process uses, and raw
+//! connections.
 
 // Each example uses some of them.
 #![allow(dead_code)]
+
+pub(crate) mod http2;
 
 use std::{
     env, fs,
@@ -14,9 +16,11 @@ use std::{
 
 use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use futures_util::future::join_all;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    time::timeout,
 };
 use volt_api::ClientConfig;
 
@@ -107,6 +111,29 @@ pub(crate) async fn websocket(address: SocketAddr) -> io::Result<TcpStream> {
     stream.write_all(request.as_bytes()).await?;
     let head = head(&mut stream).await?;
     if head.starts_with("HTTP/1.1 101") { Ok(stream) } else { Err(io::Error::other(head)) }
+}
+
+/// Opens this many connections, or as many as the server admits.
+pub(crate) async fn connections<T, F: Future<Output = io::Result<T>>>(
+    count: usize,
+    open: impl Fn() -> F,
+) -> Vec<T> {
+    let mut all = Vec::new();
+    while all.len() < count {
+        let attempts = 64.min(count - all.len());
+        let some = (0..attempts).map(|_| timeout(Duration::from_secs(2), open()));
+        let before = all.len();
+        all.extend(join_all(some).await.into_iter().filter_map(|one| one.ok()?.ok()));
+        if all.len() - before < attempts {
+            break;
+        }
+    }
+    all
+}
+
+/// Opens this many websockets, or as many as the server admits.
+pub(crate) async fn websockets(address: SocketAddr, count: usize) -> Vec<TcpStream> {
+    connections(count, || websocket(address)).await
 }
 
 /// Accepts a websocket from a client.

@@ -47,18 +47,20 @@ impl Handle {
         &self.shared
     }
 
-    /// The error of a rejected call. A rejection for lack of a session names the field and the remedy:
-    /// it is the first error that a new program meets.
+    /// The error of a rejected call. A rejection for lack of a valid session names the field and the
+    /// remedy: it is the first error that a new program meets.
     fn rejected(&self, reason: String) -> Error {
         let error = Error::new(ErrorKind::Routing, reason);
-        if !self.identity.lacks_session() || !error.is_session_invalid() {
+        if !error.is_session_invalid() {
             return error;
         }
-        Error::new(
-            ErrorKind::Routing,
-            "`credential.session_id` is missing: obtain a session with \
-             `volt_api::Client::authenticate`. The Volt's reason: session invalid",
-        )
+        let problem =
+            if self.identity.lacks_session() { "is missing" } else { "is of a session that ended" };
+        let message = format!(
+            "`credential.session_id` {problem}: obtain a session with \
+             `volt_api::Client::authenticate`. The Volt's reason: session invalid"
+        );
+        Error::new(ErrorKind::Routing, message)
     }
 }
 

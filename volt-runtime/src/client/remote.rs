@@ -63,13 +63,10 @@ impl Remote {
         options: &ConnectOptions,
     ) -> Result<Self> {
         let DialAddress { url, hint, field, .. } = endpoint;
-        let uri: Uri = url.parse().map_err(|error| {
-            Error::configuration(format!("`{url}` is not a valid address")).with_source(error)
-        })?;
+        let uri: Uri =
+            url.parse().map_err(|error| endpoint.invalid("is no URL").with_source(error))?;
         let host = uri.host().filter(|host| !host.is_empty());
-        let host = host.ok_or_else(|| {
-            Error::configuration(format!("`{url}` is not a valid address: it has no host"))
-        })?;
+        let host = host.ok_or_else(|| endpoint.invalid("has no host"))?;
         // IPv6 addresses have brackets only in a URL.
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let host = bare.unwrap_or(host).to_owned();

@@ -37,6 +37,17 @@ pub(crate) struct DialAddress {
     pub(crate) hint: Option<&'static str>,
 }
 
+#[cfg(feature = "client")]
+impl DialAddress {
+    /// The error of an address that is not valid.
+    pub(crate) fn invalid(&self, why: &str) -> Error {
+        let Self { field, url, .. } = self;
+        Error::configuration(format!(
+            "`{field}` is `{url}`, which {why}. Expected an address such as `https://example.com:8443`"
+        ))
+    }
+}
+
 /// A certificate authority that a configuration names.
 #[derive(Clone, Debug)]
 #[cfg_attr(

@@ -17,7 +17,11 @@ impl ClientConfig {
     ///
     /// When the system returns no random bytes.
     pub fn with_new_key(mut self) -> Result<Self> {
-        let failed = |error| Error::configuration("generating a key failed").with_source(error);
+        let failed = |error| {
+            let message = "a new `credential.key` cannot be generated: the system returned no random \
+                           bytes. Allow this process to read them";
+            Error::configuration(message).with_source(error)
+        };
         let pem = SigningKey::generate().and_then(|key| key.to_pem()).map_err(failed)?;
         let credential = self.credential.get_or_insert_default();
         credential.session_id = None;

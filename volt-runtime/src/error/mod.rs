@@ -89,6 +89,23 @@ pub enum ErrorKind {
     Conversion,
 }
 
+/// Every kind of error, for tests. A new kind does not compile before it has its place here.
+pub fn kinds() -> impl Iterator<Item = ErrorKind> {
+    std::iter::successors(Some(ErrorKind::Refused), |kind| match kind {
+        ErrorKind::Refused => Some(ErrorKind::Failed),
+        ErrorKind::Failed => Some(ErrorKind::Routing),
+        ErrorKind::Routing => Some(ErrorKind::Protocol),
+        ErrorKind::Protocol => Some(ErrorKind::Connection),
+        ErrorKind::Connection => Some(ErrorKind::Ended),
+        ErrorKind::Ended => Some(ErrorKind::Deadline),
+        ErrorKind::Deadline => Some(ErrorKind::Io),
+        ErrorKind::Io => Some(ErrorKind::ResourceExhausted),
+        ErrorKind::ResourceExhausted => Some(ErrorKind::Configuration),
+        ErrorKind::Configuration => Some(ErrorKind::Conversion),
+        ErrorKind::Conversion => None,
+    })
+}
+
 /// Tells whether the Volt may have acted on a failed call. A call is sent in two steps, its key
 /// exchange and its invocation: until the second is sent, it cannot have been executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -158,6 +175,15 @@ impl Error {
     /// Creates a deadline error. `message` names what took too long.
     pub fn deadline(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Deadline, message)
+    }
+
+    /// Creates the error of sending after the end.
+    pub(crate) fn ended() -> Self {
+        Self::new(
+            ErrorKind::Ended,
+            "nothing more can be sent: the call was half-closed, or has ended. Read its responses to \
+             learn how",
+        )
     }
 
     /// Creates the error for a response that carries this status.

@@ -97,7 +97,7 @@ impl Pipe {
     pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         // Before the budget, because a call that has ended never waits.
         std::task::ready!(self.parts.poll_room(cx))
-            .map_err(|reason| reason.unwrap_or_else(ended))?;
+            .map_err(|reason| reason.unwrap_or_else(Error::ended))?;
         #[cfg(feature = "server")]
         if let Some(account) = &self.account {
             return account.poll_room(cx).map(Ok);
@@ -164,11 +164,6 @@ impl Pipe {
         register(&mut reader.waker, cx);
         Poll::Pending
     }
-}
-
-/// The error of sending after the end.
-pub(super) fn ended() -> Error {
-    Error::new(ErrorKind::Ended, "nothing more can be sent")
 }
 
 /// The body of a request or response, with one frame for each message.

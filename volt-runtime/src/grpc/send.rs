@@ -8,10 +8,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{
-    body::{Pipe, ended},
-    status,
-};
+use super::{body::Pipe, status};
 use crate::{Code, Error, ErrorKind, Result, Status, message::Payload, transport::SendHalf};
 
 /// The length of a message's prefix: the compression flag, and the length in four bytes.
@@ -68,14 +65,14 @@ impl Sender {
 impl SendHalf for Sender {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         if self.finished {
-            return Poll::Ready(Err(ended()));
+            return Poll::Ready(Err(Error::ended()));
         }
         self.pipe.poll_room(cx)
     }
 
     fn send(&mut self, message: &dyn Payload) -> Result<()> {
         if self.finished {
-            return Err(ended());
+            return Err(Error::ended());
         }
         self.pipe.push(write(message, self.limit)?);
         Ok(())

@@ -122,10 +122,10 @@ struct Sender {
 impl SendHalf for Sender {
     fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<()>> {
         if self.finished {
-            return Poll::Ready(Err(ended()));
+            return Poll::Ready(Err(Error::ended()));
         }
         // The other end closes the queue without a reason when it stops reading.
-        self.queue.poll_room(cx).map_err(|reason| reason.unwrap_or_else(ended))
+        self.queue.poll_room(cx).map_err(|reason| reason.unwrap_or_else(Error::ended))
     }
 
     fn send(&mut self, message: &dyn Payload) -> Result<()> {
@@ -185,7 +185,7 @@ impl ReceiveHalf for Receiver {
         Poll::Ready(match ready!(self.queue.poll_pop(cx)) {
             Popped::Item(Item::Message(body)) => Ok(Some(body)),
             Popped::Item(Item::End) => Ok(None),
-            Popped::Closed(reason) => Err(reason.unwrap_or_else(ended)),
+            Popped::Closed(reason) => Err(reason.unwrap_or_else(Error::ended)),
         })
     }
 
@@ -203,8 +203,4 @@ impl Drop for Receiver {
             requests.close(Some(Error::new(ErrorKind::Failed, "").with_status(status)));
         }
     }
-}
-
-fn ended() -> Error {
-    Error::new(ErrorKind::Ended, "nothing more can be sent")
 }

@@ -302,9 +302,7 @@ impl SendHalf for Sender {
         let state = self.0.state();
         Poll::Ready(match &state.failure {
             Some(failure) => Err(failure.clone()),
-            None if state.half_closed => {
-                Err(Error::new(ErrorKind::Ended, "nothing more can be sent"))
-            }
+            None if state.half_closed => Err(Error::ended()),
             None => Ok(()),
         })
     }

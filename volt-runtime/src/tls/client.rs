@@ -17,6 +17,7 @@ use tokio_rustls::{
 use x509_cert::{Certificate, der::Decode as _};
 
 use super::{
+    UNUSABLE,
     constraints::Constrained,
     explain::{Trust, Version, explain},
 };
@@ -113,8 +114,7 @@ fn trusting(
     authority: Option<&CertificateAuthority>,
     issued: Option<&str>,
 ) -> Result<(Builder<WantsClientCert>, Trust)> {
-    let unusable =
-        |error: rustls::Error| Error::configuration("TLS cannot be used").with_source(error);
+    let unusable = |error: rustls::Error| Error::configuration(UNUSABLE).with_source(error);
     let builder: Builder<WantsVerifier> =
         rustls::ClientConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()

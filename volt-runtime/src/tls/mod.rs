@@ -25,6 +25,11 @@ mod explain;
 #[cfg(all(feature = "tls", feature = "server"))]
 mod server;
 
+/// The error of a build whose cryptography has no cipher suite for TLS 1.2 or 1.3.
+#[cfg(all(feature = "tls", any(feature = "client", feature = "server")))]
+const UNUSABLE: &str = "TLS cannot be used: aws-lc-rs offers no cipher suite for TLS 1.2 or 1.3. Build \
+                        `rustls` with its default cipher suites, or use an address without TLS";
+
 #[cfg(all(not(feature = "tls"), feature = "server"))]
 pub(crate) use self::absent::ServerTls;
 #[cfg(all(not(feature = "tls"), feature = "client"))]

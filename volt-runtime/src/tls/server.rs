@@ -19,6 +19,7 @@ use tokio_rustls::{
     },
 };
 
+use super::UNUSABLE;
 use crate::{
     Error, Result,
     socket::{ALPN, Stream},
@@ -171,9 +172,7 @@ async fn turn_away(mut stream: TcpStream, word: &[u8]) {
 fn builder() -> Result<ConfigBuilder<ServerConfig, WantsVerifier>> {
     ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error: rustls::Error| {
-            Error::configuration("TLS cannot be used").with_source(error)
-        })
+        .map_err(|error: rustls::Error| Error::configuration(UNUSABLE).with_source(error))
 }
 
 /// Reads the certificates of a PEM text, at least one.

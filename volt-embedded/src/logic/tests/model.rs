@@ -1,7 +1,8 @@
 //! Checks the access rules against a model, with random trees, rules, links and identities, every
 //! access, and methods.
 //!
-//! `VOLT_ACCESS_CASES` sets the number of decisions to check.
+//! `VOLT_ACCESS_CASES` sets the number of decisions to check, and with it the number of worlds in which
+//! methods are called: one for each thousand.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -44,8 +45,10 @@ const ACCESSES: [&str; 9] = [
 ];
 const RESOURCES: usize = 7;
 const IDENTITIES: usize = 3;
-/// The number of worlds in which methods are called.
-const WORLDS: u64 = 20;
+/// The default number of decisions.
+const CASES: u64 = 20_000;
+/// The number of decisions for each world in which methods are called.
+const CASES_OF_A_WORLD: u64 = 1000;
 
 type Method = fn(&Actor, &str) -> Result<()>;
 
@@ -282,11 +285,15 @@ fn identities(volt: &Volt) -> BTreeMap<String, String> {
     keys
 }
 
+fn cases() -> u64 {
+    std::env::var("VOLT_ACCESS_CASES").map_or(CASES, |text| text.parse().unwrap())
+}
+
 #[test]
 fn methods_are_denied_exactly_when_the_model_denies() {
     let mut denials = 0;
     let mut calls = 0;
-    for seed in 0..WORLDS {
+    for seed in 0..cases().div_ceil(CASES_OF_A_WORLD) {
         let volt = volt();
         let world = World::random(&mut Random(seed), &identities(&volt));
         let stored = volt.store.write(|tx| {
@@ -325,7 +332,7 @@ fn methods_are_denied_exactly_when_the_model_denies() {
 
 #[test]
 fn every_decision_agrees_with_the_model() {
-    let cases = std::env::var("VOLT_ACCESS_CASES").map_or(20_000, |text| text.parse().unwrap());
+    let cases = cases();
     let volt = volt();
     let keys = identities(&volt);
     let mut decisions = 0;

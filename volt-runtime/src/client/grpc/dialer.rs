@@ -49,7 +49,7 @@ impl Dialer {
     ) -> Result<Self> {
         let tokens = Tokens::new(config, &options)?;
         let remote = Arc::new(Remote::new(config, endpoint, tokens.key(), &options)?);
-        let invalid = || Error::configuration(format!("`{}` is not a valid address", endpoint.url));
+        let invalid = || endpoint.invalid("is no URL with a scheme and a host");
         let uri: Uri = endpoint.url.parse().map_err(|error| invalid().with_source(error))?;
         let parts = uri.into_parts();
         let settings = Arc::new(Settings {

@@ -225,7 +225,10 @@ impl Connection {
         }
         let max_calls = self.limits.max_calls;
         if self.open_calls() >= max_calls {
-            let message = format!("{max_calls} calls are open on this connection");
+            let message = format!(
+                "{max_calls} calls are open on this connection: wait until one ends, or raise \
+                 `ConnectOptions::max_calls`"
+            );
             return Err(
                 Error::new(ErrorKind::ResourceExhausted, message).with_executed(Executed::No)
             );

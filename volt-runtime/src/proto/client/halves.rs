@@ -17,7 +17,7 @@ use super::{
     work::next_work,
 };
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result},
     proto::crypto::CallKey,
     queue::{Popped, register},
 };
@@ -50,7 +50,7 @@ impl Connection {
     ///
     /// When the call can send no further messages.
     pub fn poll_ready(&mut self, id: u64, cx: &mut Context<'_>) -> Poll<Result<Ready>> {
-        let Some(call) = self.calls.get_mut(&id) else { return Poll::Ready(Err(ended())) };
+        let Some(call) = self.calls.get_mut(&id) else { return Poll::Ready(Err(Error::ended())) };
         match (&call.phase, &call.exchange) {
             (Phase::Open, KeyExchange::Done(key)) => {
                 let key = Arc::clone(key);
@@ -67,7 +67,7 @@ impl Connection {
                 register(&mut call.writer, cx);
                 Poll::Pending
             }
-            _ => Poll::Ready(Err(call.inbox.reason().cloned().unwrap_or_else(ended))),
+            _ => Poll::Ready(Err(call.inbox.reason().cloned().unwrap_or_else(Error::ended))),
         }
     }
 
@@ -140,7 +140,9 @@ impl Connection {
 
     /// Reads the next frame.
     pub fn poll_read(&mut self, id: u64, cx: &mut Context<'_>) -> Poll<Read> {
-        let Some(call) = self.calls.get_mut(&id) else { return Poll::Ready(Read::Closed(ended())) };
+        let Some(call) = self.calls.get_mut(&id) else {
+            return Poll::Ready(Read::Closed(Error::ended()));
+        };
         // The reader does the call's cryptography itself where possible, rather than queue for the
         // worker.
         let work = call.exchange.derive(id).or_else(|| next_work(id, call, &mut self.outbox, None));
@@ -155,7 +157,7 @@ impl Connection {
         match self.inboxes.poll_pop(&mut call.inbox, cx, &mut self.wakes) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Popped::Closed(reason)) => {
-                Poll::Ready(Read::Closed(reason.unwrap_or_else(ended)))
+                Poll::Ready(Read::Closed(reason.unwrap_or_else(Error::ended)))
             }
             Poll::Ready(Popped::Item(body)) => {
                 let key = call.exchange.key().cloned();
@@ -220,10 +222,6 @@ impl Connection {
         self.wake_drainer();
         None
     }
-}
-
-fn ended() -> Error {
-    Error::new(ErrorKind::Ended, "nothing more can be sent")
 }
 
 fn closed() -> Error {

@@ -1,53 +1,48 @@
-//! Checks every method against every right: a guest with one rule calls each method.
+//! Calls of every method whose right a resource has.
 
 use volt_api::{
-    Channel, Code,
-    data::{
-        CreateDatabaseRequest, SqlBulkUpdateRequest, SqliteDatabaseApiClient, SqliteServerApiClient,
-    },
+    data::{CreateDatabaseRequest, SqlBulkUpdateRequest},
     volt::{
         Access, CopyResourceMode, CopyResourceRequest, CreateSynapseConnectionRequest,
         CreateSyncDocumentVersionRequest, DeleteAccessRequest, DeleteResourceRequest,
-        DeleteSynapseConnectionRequest, DeleteSynapseDocumentMetadataRequest, FileApiClient,
-        GetAccessRequest, GetFileContentRequest, GetFileDescendantsRequest, GetFileRequest,
-        GetIdentityRequest, GetResourceAncestorsRequest, GetResourceDescendantsRequest,
-        GetResourceRequest, GetResourceResponse, GetSyncDocumentVersionRequest, Identity,
-        ListSyncDocumentVersionsRequest, MoveResourceRequest, PolicyDecision, PutSynapseBlobStart,
-        RequestAccessRequest, Resource, RevertSyncDocumentVersionRequest, SaveAccessRequest,
-        SaveDatabaseRequest, SaveIdentityRequest, SaveResourceRequest, SaveSynapseRequest,
-        SaveSyncDatabaseRequest, SaveWireRequest, ServiceDescription, ServiceHostType,
-        SetAccessRequestDecisionRequest, SetFileContentRequest, SetServiceStatusRequest,
-        SetSynapseDocumentMetadataRequest, ShareMode, SignVerifyRequest, SynapseDocumentMetadata,
-        SyncApiClient, SyncDocumentStart, SyncDocumentVersionSummary, UploadFileStart,
-        VoltApiClient, WireApiClient, WriteSynapsePathRequest,
+        DeleteSynapseConnectionRequest, DeleteSynapseDocumentMetadataRequest, GetAccessRequest,
+        GetFileContentRequest, GetFileDescendantsRequest, GetFileRequest, GetIdentityRequest,
+        GetResourceAncestorsRequest, GetResourceDescendantsRequest, GetResourceRequest,
+        GetSyncDocumentVersionRequest, Identity, ListSyncDocumentVersionsRequest,
+        MoveResourceRequest, PolicyDecision, PutSynapseBlobStart, RequestAccessRequest, Resource,
+        RevertSyncDocumentVersionRequest, SaveAccessRequest, SaveDatabaseRequest,
+        SaveIdentityRequest, SaveResourceRequest, SaveSynapseRequest, SaveSyncDatabaseRequest,
+        SaveWireRequest, SetAccessRequestDecisionRequest, SetFileContentRequest,
+        SetServiceStatusRequest, SetSynapseDocumentMetadataRequest, ShareMode, SignVerifyRequest,
+        SynapseDocumentMetadata, SyncDocumentStart, SyncDocumentVersionSummary, UploadFileStart,
+        WriteSynapsePathRequest,
     },
 };
-use volt_runtime::BidiCall;
 
-use super::{guest, make, owner, volt};
 use crate::{
     actor::Actor,
-    api::Handlers,
-    error::{Fault, Result},
-    rights::{CREATE, DATABASE_READ, DATABASE_WRITE, READ, WIRE_PUBLISH, WIRE_SUBSCRIBE, WRITE},
+    error::Result,
+    rights::{
+        CONTENT, CREATE, DATABASE_READ, DATABASE_WRITE, READ, WIRE_PUBLISH, WIRE_SUBSCRIBE, WRITE,
+    },
 };
 
 /// The resources on which a guest calls methods. They belong to the Volt's owner.
-struct Targets {
-    folder: String,
+pub(super) struct Targets {
+    pub(super) folder: String,
     /// A second folder, in which the guest may create resources.
-    other: String,
-    file: String,
-    database: String,
-    wire: String,
-    service: String,
-    synapse: String,
-    connection: String,
+    pub(super) other: String,
+    pub(super) file: String,
+    pub(super) database: String,
+    pub(super) wire: String,
+    pub(super) service: String,
+    pub(super) synapse: String,
+    pub(super) connection: String,
     /// The folder to which the guest may copy or move resources.
-    home: String,
+    pub(super) home: String,
 }
 
-type Method = fn(&Actor, &Targets) -> Result<()>;
+pub(super) type Method = fn(&Actor, &Targets) -> Result<()>;
 
 const SEE: [&str; 7] =
     [READ, WRITE, DATABASE_READ, DATABASE_WRITE, WIRE_PUBLISH, WIRE_SUBSCRIBE, "*"];
@@ -62,8 +57,10 @@ fn update(actor: &Actor, resource: Resource) -> Result<()> {
     actor.save_resource(SaveResourceRequest::default().with_resource(resource)).map(drop)
 }
 
-/// Each method with the rights that permit it.
-const METHODS: &[(&str, &[&str], Method)] = &[
+const FETCH: [&str; 4] = [CONTENT, READ, WRITE, "*"];
+
+/// Each method with the rights that permit it. The first is the access that the method demands.
+pub(super) const METHODS: &[(&str, &[&str], Method)] = &[
     ("GetResource", &SEE, |guest, on| {
         guest.get_resource(&GetResourceRequest::default().with_resource_id(&on.file)).map(drop)
     }),
@@ -82,11 +79,11 @@ const METHODS: &[(&str, &[&str], Method)] = &[
         let request = GetFileDescendantsRequest::default().with_resource_id(&on.folder);
         guest.get_file_descendants(&request).map(drop)
     }),
-    ("GetFileContent", &[READ, WRITE, "*"], |guest, on| {
+    ("GetFileContent", &FETCH, |guest, on| {
         let request = GetFileContentRequest::default().with_resource_id(&on.file);
         guest.get_file_content(&request).map(drop)
     }),
-    ("DownloadFile", &[READ, WRITE, "*"], |guest, on| guest.open_file(&on.file, "").map(drop)),
+    ("DownloadFile", &FETCH, |guest, on| guest.open_file(&on.file, "").map(drop)),
     ("SetFileContent", &[WRITE, "*"], |guest, on| {
         let request = SetFileContentRequest::default().with_resource_id(&on.file);
         guest.set_file_content(&request)
@@ -132,7 +129,7 @@ const METHODS: &[(&str, &[&str], Method)] = &[
     ("CopyResource, LINK to a third party", &[], |guest, on| {
         copy(guest, &on.file, &on.home, CopyResourceMode::Link)
     }),
-    ("CopyResource, COPY", &[READ, WRITE, "*"], |guest, on| {
+    ("CopyResource, COPY", &FETCH, |guest, on| {
         copy(guest, &on.file, &on.home, CopyResourceMode::Copy)
     }),
     ("CopyResource, COPY of a database", &[WRITE, "*"], |guest, on| {
@@ -323,137 +320,11 @@ fn put_blob(actor: &Actor, synapse: &str) -> Result<()> {
 }
 
 /// Adds the content that the synapse's methods need.
-fn fill(owner: &Actor, on: &Targets) {
+pub(super) fn fill(owner: &Actor, on: &Targets) {
     owner.set_document_metadata(description(&on.synapse)).unwrap();
     let request = CreateSyncDocumentVersionRequest::default()
         .with_database_id(&on.synapse)
         .with_document_id("doc");
     owner.create_document_version(&request).unwrap();
     put_blob(owner, &on.synapse).unwrap();
-}
-
-/// The methods that no right to a resource permits or forbids.
-const WITHOUT_RIGHTS: [(&str, &str); 12] = [
-    ("Authenticate", "open to strangers"),
-    ("CheckCompatibility", "open to strangers"),
-    ("Connect", "sends events about resources that the caller may see"),
-    ("CanAccessResource", "answers about the caller"),
-    ("DiscoverServices", "finds services that the caller may see"),
-    ("GetAccess", "lists rules of the caller's resources and about the caller"),
-    ("GetIdentities", "finds identities that the caller may see"),
-    ("GetOneTimeToken", "for the caller's own session"),
-    ("GetResources", "finds resources that the caller may see"),
-    ("GetSessions", "lists the caller's own sessions"),
-    ("RequestAccess", "asks the owner"),
-    ("SaveSession", "ends the caller's own sessions"),
-];
-
-fn targets(owner: &Actor, guest: &Actor) -> Targets {
-    let folder = make(owner, "", "folder", "volt:folder");
-    let other = make(owner, "", "other", "volt:folder");
-    rule(owner, &other, guest, CREATE);
-    let description = ServiceDescription::default().with_host_type(ServiceHostType::Server);
-    let service = Resource::default().with_name("service").with_service_description(description);
-    let request = SaveResourceRequest::default().with_resource(service).with_create(true);
-    let service = owner.save_resource(request).unwrap().id;
-    let wire = SaveWireRequest::default()
-        .with_resource(Resource::default().with_name("wire"))
-        .with_create(true)
-        .with_persist(true);
-    Targets {
-        file: make(owner, &folder, "file", "volt:file"),
-        synapse: make(owner, "", "synapse", "volt:synapse"),
-        connection: make(owner, "", "connection", "volt:synapse-connection"),
-        database: make(owner, "", "database", "volt:sqlite-database"),
-        wire: owner.save_wire(wire).unwrap().id,
-        home: guest.identity.clone(),
-        folder,
-        other,
-        service,
-    }
-}
-
-fn rule(owner: &Actor, resource: &str, guest: &Actor, access: &str) {
-    let rule = Access::default()
-        .with_resource_id(resource)
-        .with_identity_did(&guest.identity)
-        .with_access(access);
-    owner.save_access(SaveAccessRequest::default().with_access(rule)).unwrap();
-}
-
-#[test]
-fn every_method_demands_its_right() {
-    let volt = volt();
-    let owner = owner(&volt);
-    let rights = [
-        "",
-        READ,
-        WRITE,
-        CREATE,
-        DATABASE_READ,
-        DATABASE_WRITE,
-        WIRE_PUBLISH,
-        WIRE_SUBSCRIBE,
-        "*",
-        "my:own",
-    ];
-    for (name, permitted, method) in METHODS {
-        for right in rights {
-            let guest = guest(&volt);
-            let on = targets(&owner, &guest);
-            if !right.is_empty() {
-                let files = [&on.folder, &on.file, &on.database, &on.wire, &on.service];
-                for id in files.into_iter().chain([&on.synapse, &on.connection]) {
-                    rule(&owner, id, &guest, right);
-                }
-            }
-            if name.contains("Syn") {
-                fill(&owner, &on);
-            }
-            let outcome = method(&guest, &on);
-            let denied = matches!(
-                &outcome,
-                Err(Fault::Refused(status)) if status.code() == Code::PermissionDenied
-            );
-            assert_eq!(denied, !permitted.contains(&right), "{name} with `{right}`: {outcome:?}");
-            assert!(denied || outcome.is_ok(), "{name} with `{right}`: {outcome:?}");
-        }
-    }
-}
-
-/// Calls every method without a session. A method refused for that reason is implemented, and so is
-/// in one of the tables above.
-#[tokio::test]
-async fn every_method_refuses_strangers_and_has_its_test() {
-    let volt = volt();
-    let channel = Channel::in_process(Handlers::router(&volt));
-    let services = [
-        VoltApiClient::METHODS,
-        FileApiClient::METHODS,
-        WireApiClient::METHODS,
-        SyncApiClient::METHODS,
-        SqliteServerApiClient::METHODS,
-        SqliteDatabaseApiClient::METHODS,
-    ];
-    for method in services.iter().flat_map(|methods| methods.iter()) {
-        let name = method.path.rsplit_once('/').unwrap().1;
-        let table = METHODS.iter().map(|(name, ..)| *name);
-        let names = table.chain(WITHOUT_RIGHTS.iter().map(|(name, _)| *name));
-        let is_tested =
-            names.map(|name| name.split([',', ' ']).next()).any(|one| one == Some(name));
-        // An empty request is one of any method.
-        let mut call = BidiCall::<GetResourceRequest, GetResourceResponse>::new(&channel, method)
-            .await
-            .unwrap();
-        let _ = call.send(GetResourceRequest::default()).await;
-        call.half_close();
-        let code = call.message().await.map_err(|error| error.code()).err();
-        match code {
-            Some(Code::Unimplemented) => assert!(!is_tested, "{name} is not implemented"),
-            Some(Code::Unauthenticated) => assert!(is_tested, "{name} has no test"),
-            // An empty request is invalid for a stranger, too.
-            Some(Code::InvalidArgument) => assert_eq!(name, "Authenticate"),
-            other => assert_eq!((name, other), ("CheckCompatibility", None)),
-        }
-    }
 }

@@ -7,11 +7,12 @@
 //!
 //! It prints the time until a new client has a document of 1 and 10 MiB, the edits per second that 1, 10
 //! and 100 others receive and the latency of single edits, and the Volt's memory for 1,000 open documents.
-//! All clients are in this process and share a connection. Each part has a Volt of its own.
+//! All readers of a document share a connection. Each part has its own Volt.
 //!
 //! With a folder that has the published JavaScript client (`cargo xtask interop` installs it there), the same
-//! is measured with its sync provider, on the same Volts: by `bench/clients/js/document_sync.mjs`. The variable
-//! `VOLT_CLIENT_BUILD` selects the build of the client.
+//! is measured with its sync provider, by `bench/clients/js/document_sync.mjs`: on the same Volts, except that
+//! the memory is measured on a Volt for each client. The variable `VOLT_CLIENT_BUILD` selects the build of the
+//! client.
 
 #![allow(clippy::unwrap_used)]
 
@@ -45,6 +46,8 @@ use self::support::Process;
 
 type Fallible<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
+/// The sizes of the documents that are read, in MiB.
+const SIZES: [usize; 2] = [1, 10];
 /// The number of edits that are made as fast as possible, and of those whose latency is measured.
 const EDITS: u32 = 2000;
 const SINGLE: u32 = 500;
@@ -58,38 +61,50 @@ async fn attach(client: &Client, doc: &Doc, id: &str) -> Result<SyncedDocument> 
     Ok(document)
 }
 
-/// Prints the time until a new client has a document.
-async fn sizes(client: &Client, web: Option<&Web<'_>>) -> Fallible {
+fn sized(mebibytes: usize) -> String {
+    format!("size-{mebibytes}")
+}
+
+/// Prints the time until a new client has a document, and the next one while the first keeps it open.
+async fn sizes(client: &Client, reader: &Client, web: Option<&Web<'_>>) -> Fallible {
     println!("| size | client | a new one has it after | the next one after |");
     println!("|---|---|---:|---:|");
-    for mebibytes in [1, 10] {
-        let id = format!("size-{mebibytes}");
+    // The writers stay attached to the end, so that the Volt has the documents in memory for all readers.
+    let mut writers = Vec::new();
+    for mebibytes in SIZES {
         let doc = Doc::new();
         let text = doc.get_or_insert_text("text");
         for line in 0..mebibytes << 14 {
             // At the beginning, so that each line stays a block of its own.
             text.insert(&mut doc.transact_mut(), 0, &format!("{line:>62}.\n"));
         }
-        let length = text.get_string(&doc.transact()).len();
-        let writer = attach(client, &doc, &id).await?;
+        let writer = attach(client, &doc, &sized(mebibytes)).await?;
         writer.flush().await?;
+        writers.push(writer);
+    }
+    let mut readers = Vec::new();
+    for mebibytes in SIZES {
         let mut times = Vec::new();
         for _ in 0..2 {
             let copy = Doc::new();
             let begin = Instant::now();
-            let reader = attach(client, &copy, &id).await?;
+            readers.push(attach(reader, &copy, &sized(mebibytes)).await?);
             times.push(begin.elapsed().as_millis());
             let text = copy.get_or_insert_text("text");
-            assert_eq!(text.get_string(&copy.transact()).len(), length);
-            reader.stop().await?;
+            assert_eq!(text.get_string(&copy.transact()).len(), mebibytes << 20);
         }
         println!("| {mebibytes} MiB | this SDK | {} ms | {} ms |", times[0], times[1]);
-        writer.stop().await?;
+    }
+    for reader in readers {
+        reader.stop().await?;
     }
     if let Some(web) = web {
-        for (size, times) in ["1 MiB", "10 MiB"].iter().zip(web.run(&["sizes"])?) {
-            println!("| {size} | web | {} ms |", times.replace(' ', " ms | "));
+        for (mebibytes, times) in SIZES.iter().zip(web.run(&["sizes"])?) {
+            println!("| {mebibytes} MiB | web | {} ms |", times.replace(' ', " ms | "));
         }
+    }
+    for writer in writers {
+        writer.stop().await?;
     }
     Ok(())
 }
@@ -240,13 +255,18 @@ impl Web<'_> {
     }
 }
 
+async fn connect(config: &Path) -> Fallible<Client> {
+    let config: ClientConfig = serde_json::from_str(&fs::read_to_string(config)?)?;
+    Ok(Client::connect(config).await?)
+}
+
 /// Starts a Volt with a database of documents.
 async fn start() -> Fallible<(Process, Client, NamedTempFile)> {
     let mut volt = Process::start(&["serve"])?;
     let text = volt.line()?;
     let config = NamedTempFile::new()?;
     fs::write(&config, &text)?;
-    let client = Client::connect(serde_json::from_str::<ClientConfig>(&text)?).await?;
+    let client = connect(config.path()).await?;
     client.sync().ensure_sync_database("@bench").await?;
     Ok((volt, client, config))
 }
@@ -254,7 +274,9 @@ async fn start() -> Fallible<(Process, Client, NamedTempFile)> {
 async fn run(folder: Option<&Path>) -> Fallible {
     let (_volt, client, config) = start().await?;
     let web = folder.map(|folder| Web { folder, config: config.path() });
-    sizes(&client, web.as_ref()).await?;
+    // The web client does not share the writers' connection either.
+    let reader = connect(config.path()).await?;
+    sizes(&client, &reader, web.as_ref()).await?;
 
     let (_volt, client, config) = start().await?;
     let web = folder.map(|folder| Web { folder, config: config.path() });

@@ -29,7 +29,7 @@ async function attach(guid, doc = new Y.Doc({ guid })) {
 }
 
 const work = {
-  /** Prints the times until a new client has a document. That of this program's own is there already. */
+  /** Prints the times until a new client has a document. The other program keeps it attached. */
   async sizes() {
     for (const mebibytes of [1, 10]) {
       const times = [];

@@ -19,7 +19,9 @@
 //!
 //! - **No edit is lost.** Edits are kept in the document while there is no connection, and also between the
 //!   client's and the Volt's part of the handshake. They go out as soon as that is possible.
-//! - **The document is the caller's.** It is never cleared or destroyed, even if the call fails.
+//! - **The document is the caller's.** The SDK never clears or destroys it, even if the call fails. A Volt can
+//!   damage it, though, with an invalid update that the Yjs library accepts: attach documents only if you trust
+//!   the Volt and everyone who may edit them.
 //! - **A lost call is opened again**, with a backoff from half a second to 30 seconds. Both sides then
 //!   exchange exactly the missing updates.
 //! - **Memory is bounded.** While the Volt is slow, the updates that wait are merged.

@@ -2,15 +2,22 @@
 
 use std::sync::{Arc, Mutex};
 
-use volt_api::documents::{
-    SyncedDocument,
-    yrs::{ClientID, Doc, sync::Awareness},
+use volt_api::{
+    documents::{
+        SyncedDocument,
+        yrs::{
+            ClientID, Doc,
+            sync::{Awareness, AwarenessUpdate},
+            updates::decoder::Decode as _,
+        },
+    },
+    volt::SyncState,
 };
 use volt_test_support::soon;
 
 use crate::{
     model::Model,
-    support::{attaching, until},
+    support::{attaching, until, write},
 };
 
 struct Person {
@@ -61,4 +68,27 @@ async fn a_removed_state_is_removed_for_the_others() {
     until(|| one.sees(2).is_some()).await;
     two.awareness.lock().unwrap().clean_local_state();
     until(|| one.sees(2).is_none()).await;
+}
+
+#[tokio::test]
+async fn states_of_others_are_not_sent_back() {
+    let model = Model::default();
+    let one = Person::new(&model, 1, "1").await;
+    let two = Person::new(&model, 2, "2").await;
+    let mut messages = model.messages("todo");
+    one.awareness.lock().unwrap().set_local_state_raw("changed");
+    until(|| two.sees(1).as_deref() == Some("changed")).await;
+    // States leave before edits, so an echo would come before this.
+    write(two.document.doc(), "edit");
+    loop {
+        let (call, state, update) = soon(messages.recv()).await.unwrap();
+        if state == SyncState::Awareness {
+            let update = AwarenessUpdate::decode_v1(&update).unwrap();
+            let clients: Vec<_> = update.clients.into_keys().collect();
+            // The clients have the numbers of their calls.
+            assert_eq!(clients, [ClientID::new(u64::try_from(call).unwrap())]);
+        } else if call == 2 {
+            break;
+        }
+    }
 }

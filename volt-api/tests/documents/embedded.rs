@@ -16,35 +16,56 @@ use volt_api::{
             updates::decoder::Decode as _,
         },
     },
-    volt::{Resource, SaveSynapseRequest},
 };
 use volt_embedded::EmbeddedVolt;
-use volt_test_support::soon;
+use volt_test_support::{Network, soon};
 
-use crate::{
-    everyday::{client_through, network},
-    support::{read, until, write},
-};
+use crate::support::{TRANSPORTS, read, until, write};
 
-/// A client that reconnects soon.
-async fn client(volt: &EmbeddedVolt, transport: TransportKind) -> Client {
+/// Options of a client that reconnects soon.
+fn options(transport: TransportKind) -> ConnectOptions {
     let mut reconnect = Reconnect::default();
     reconnect.longest_delay = Duration::from_millis(50);
     let mut options = ConnectOptions::default();
     options.reconnect = Some(reconnect);
     options.transport = transport;
-    Client::connect_with(volt.config(), options).await.unwrap()
+    options
+}
+
+async fn client(volt: &EmbeddedVolt, transport: TransportKind) -> Client {
+    soon(Client::connect_with(volt.config(), options(transport))).await.unwrap()
+}
+
+/// Creates a network between a Volt and clients with this transport.
+pub(crate) async fn network(volt: &EmbeddedVolt, transport: TransportKind) -> Network {
+    let address = match transport {
+        TransportKind::Grpc => volt.grpc_address().unwrap(),
+        _ => volt.url().trim_start_matches("http://").parse().unwrap(),
+    };
+    Network::to(address).await
+}
+
+/// Returns a client whose connections can be cut.
+pub(crate) async fn client_through(
+    network: &Network,
+    volt: &EmbeddedVolt,
+    transport: TransportKind,
+) -> Client {
+    let mut config = volt.config();
+    config.volt.address = Some(network.url().trim_start_matches("http://").to_owned());
+    config.volt.http_address = Some(network.url());
+    soon(Client::connect_with(config, options(transport))).await.unwrap()
 }
 
 /// Starts a Volt with a database for documents. Returns it with a client.
-async fn start() -> (EmbeddedVolt, Client) {
+pub(crate) async fn start(transport: TransportKind) -> (EmbeddedVolt, Client) {
     let volt = EmbeddedVolt::start().await.unwrap();
-    let client = client(&volt, TransportKind::Websocket).await;
+    let client = client(&volt, transport).await;
     client.sync().ensure_sync_database("@notes").await.unwrap();
     (volt, client)
 }
 
-async fn attach(client: &Client, doc: &Doc) -> SyncedDocument {
+pub(crate) async fn attach(client: &Client, doc: &Doc) -> SyncedDocument {
     let document = client.sync().attach(doc, "@notes", "todo").await.unwrap();
     soon(document.synced()).await.unwrap();
     document
@@ -61,29 +82,33 @@ fn content(doc: &Doc) -> (String, Any, Any, Snapshot) {
 
 #[tokio::test]
 async fn documents_of_two_clients_are_equal() {
-    let (_volt, client) = start().await;
-    let (one, two) = (doc_with_guid("todo"), doc_with_guid("todo"));
-    let first = attach(&client, &one).await;
-    let second = attach(&client, &two).await;
-    for number in 0..20 {
-        for (doc, name) in [(&one, "one"), (&two, "two")] {
-            write(doc, &format!("{name} {number}, "));
-            let (map, list) = (doc.get_or_insert_map("map"), doc.get_or_insert_array("list"));
-            map.insert(&mut doc.transact_mut(), "last", format!("{name} {number}"));
-            list.push_back(&mut doc.transact_mut(), number);
+    let [websocket, grpc] = TRANSPORTS;
+    for (first, second) in [(websocket, websocket), (grpc, grpc), (websocket, grpc)] {
+        let (volt, client) = start(first).await;
+        let other = self::client(&volt, second).await;
+        let (one, two) = (doc_with_guid("todo"), doc_with_guid("todo"));
+        let first = attach(&client, &one).await;
+        let second = attach(&other, &two).await;
+        for number in 0..20 {
+            for (doc, name) in [(&one, "one"), (&two, "two")] {
+                write(doc, &format!("{name} {number}, "));
+                let (map, list) = (doc.get_or_insert_map("map"), doc.get_or_insert_array("list"));
+                map.insert(&mut doc.transact_mut(), "last", format!("{name} {number}"));
+                list.push_back(&mut doc.transact_mut(), number);
+            }
         }
+        soon(first.flush()).await.unwrap();
+        soon(second.flush()).await.unwrap();
+        until(|| content(&one) == content(&two)).await;
+        let list = one.get_or_insert_array("list");
+        assert_eq!(list.len(&one.transact()), 40);
+        soon(first.stop()).await.unwrap();
+        soon(second.stop()).await.unwrap();
+        let three = Doc::new();
+        let third = attach(&client, &three).await;
+        assert_eq!(content(&three), content(&one));
+        drop(third);
     }
-    soon(first.flush()).await.unwrap();
-    soon(second.flush()).await.unwrap();
-    until(|| content(&one) == content(&two)).await;
-    let list = one.get_or_insert_array("list");
-    assert_eq!(list.len(&one.transact()), 40);
-    soon(first.stop()).await.unwrap();
-    soon(second.stop()).await.unwrap();
-    let three = Doc::new();
-    let third = attach(&client, &three).await;
-    assert_eq!(content(&three), content(&one));
-    drop(third);
 }
 
 /// Returns a document with three edits, and an update without the first of them.
@@ -98,14 +123,14 @@ fn with_a_lost_edit() -> (Doc, Vec<u8>) {
     (doc, later)
 }
 
-fn apply(doc: &Doc, update: &[u8]) {
+pub(crate) fn apply(doc: &Doc, update: &[u8]) {
     doc.transact_mut().apply_update(Update::decode_v2(update).unwrap()).unwrap();
 }
 
 #[tokio::test]
 async fn a_document_with_a_gap_reaches_others() {
     for attached_before in [false, true] {
-        let (_volt, client) = start().await;
+        let (_volt, client) = start(TransportKind::Websocket).await;
         let (source, later) = with_a_lost_edit();
         let (one, two) = (Doc::new(), Doc::new());
         if !attached_before {
@@ -134,24 +159,26 @@ async fn a_document_with_a_gap_reaches_others() {
 
 #[tokio::test]
 async fn a_document_that_the_volt_never_takes_is_refused() {
-    let (_volt, client) = start().await;
-    let doc = Doc::new();
-    let mut map = doc.get_or_insert_map("map");
-    for _ in 0..300 {
-        map = map.insert(&mut doc.transact_mut(), "child", MapPrelim::default());
+    for transport in TRANSPORTS {
+        let (_volt, client) = start(transport).await;
+        let doc = Doc::new();
+        let mut map = doc.get_or_insert_map("map");
+        for _ in 0..300 {
+            map = map.insert(&mut doc.transact_mut(), "child", MapPrelim::default());
+        }
+        let before = content(&doc);
+        let document = client.sync().attach(&doc, "@notes", "todo").await.unwrap();
+        let error = soon(document.synced()).await.unwrap_err();
+        assert_eq!(error.code(), Code::FailedPrecondition, "{error}");
+        assert!(error.to_string().contains("nested too deep"), "{error}");
+        assert!(matches!(document.state(), DocumentState::Refused { .. }));
+        assert_eq!(content(&doc), before);
     }
-    let before = content(&doc);
-    let document = client.sync().attach(&doc, "@notes", "todo").await.unwrap();
-    let error = soon(document.synced()).await.unwrap_err();
-    assert_eq!(error.code(), Code::FailedPrecondition, "{error}");
-    assert!(error.to_string().contains("nested too deep"), "{error}");
-    assert!(matches!(document.state(), DocumentState::Refused { .. }));
-    assert_eq!(content(&doc), before);
 }
 
 #[tokio::test]
 async fn a_document_within_itself_is_attached_once() {
-    let (_volt, client) = start().await;
+    let (_volt, client) = start(TransportKind::Websocket).await;
     let guid = "5d5a5d0e-circle";
     // It contains itself, and loads itself.
     let source = doc_with_guid(guid);
@@ -172,147 +199,128 @@ async fn a_document_within_itself_is_attached_once() {
 
 #[tokio::test]
 async fn a_document_of_several_mebibytes_reaches_others() {
-    let (_volt, client) = start().await;
-    let (one, two) = (Doc::new(), Doc::new());
-    write(&one, &"0123456789abcdef".repeat(7 << 15));
-    let first = attach(&client, &one).await;
-    let second = attach(&client, &two).await;
-    assert!(read(&two) == read(&one));
-    drop((first, second));
+    for transport in TRANSPORTS {
+        let (_volt, client) = start(transport).await;
+        let (one, two) = (Doc::new(), Doc::new());
+        write(&one, &"0123456789abcdef".repeat(7 << 15));
+        let first = attach(&client, &one).await;
+        let second = attach(&client, &two).await;
+        assert!(read(&two) == read(&one));
+        drop((first, second));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_are_cut_lose_no_edit() {
-    let (volt, owner) = start().await;
-    let network = network(&volt).await;
-    let cut = network.cutter();
-    let docs = [Doc::new(), Doc::new(), Doc::new()];
-    let mut documents = Vec::new();
-    for doc in &docs {
-        let client = client_through(&network, &volt).await;
-        documents.push((attach(&client, doc).await, client));
-    }
-    for number in 0..60_u32 {
-        for (place, doc) in docs.iter().enumerate() {
-            let list = doc.get_or_insert_array("list");
-            list.push_back(&mut doc.transact_mut(), format!("{place} {number}"));
+    for transport in TRANSPORTS {
+        let (volt, owner) = start(transport).await;
+        let network = network(&volt, transport).await;
+        let cut = network.cutter();
+        let docs = [Doc::new(), Doc::new(), Doc::new()];
+        let mut documents = Vec::new();
+        for doc in &docs {
+            let client = client_through(&network, &volt, transport).await;
+            documents.push((attach(&client, doc).await, client));
         }
-        if number % 20 == 10 {
-            cut();
+        for number in 0..60_u32 {
+            for (place, doc) in docs.iter().enumerate() {
+                let list = doc.get_or_insert_array("list");
+                list.push_back(&mut doc.transact_mut(), format!("{place} {number}"));
+            }
+            if number % 20 == 10 {
+                cut();
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        for (document, _) in &documents {
+            soon(document.flush()).await.unwrap();
+        }
+        let all = Doc::new();
+        let reader = attach(&owner, &all).await;
+        let list = all.get_or_insert_array("list");
+        assert_eq!(list.len(&all.transact()), 180);
+        until(|| docs.iter().all(|doc| content(doc) == content(&all))).await;
+        drop(reader);
     }
-    for (document, _) in &documents {
-        soon(document.flush()).await.unwrap();
-    }
-    let all = Doc::new();
-    let reader = attach(&owner, &all).await;
-    let list = all.get_or_insert_array("list");
-    assert_eq!(list.len(&all.transact()), 180);
-    until(|| docs.iter().all(|doc| content(doc) == content(&all))).await;
-    drop(reader);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restarted_volt_receives_the_edits_made_meanwhile() {
-    let folder = tempdir().unwrap();
-    let volt = EmbeddedVolt::builder().data_dir(folder.path()).start().await.unwrap();
-    let address = volt.url().trim_start_matches("http://").parse().unwrap();
-    let client = client(&volt, TransportKind::Websocket).await;
-    client.sync().ensure_sync_database("@notes").await.unwrap();
-    let doc = Doc::new();
-    let document = attach(&client, &doc).await;
-    write(&doc, "before, ");
-    soon(document.flush()).await.unwrap();
-    drop(volt);
-    write(&doc, "meanwhile, ");
-    let builder = EmbeddedVolt::builder().data_dir(folder.path()).listen(address);
-    let _volt = soon(async {
-        loop {
-            if let Ok(volt) = builder.clone().start().await {
-                break volt;
+    for transport in TRANSPORTS {
+        let folder = tempdir().unwrap();
+        let volt = EmbeddedVolt::builder().data_dir(folder.path()).start().await.unwrap();
+        let address = volt.url().trim_start_matches("http://").parse().unwrap();
+        let grpc = volt.grpc_address().unwrap();
+        let client = client(&volt, transport).await;
+        client.sync().ensure_sync_database("@notes").await.unwrap();
+        let doc = Doc::new();
+        let document = attach(&client, &doc).await;
+        write(&doc, "before, ");
+        soon(document.flush()).await.unwrap();
+        drop(volt);
+        write(&doc, "meanwhile, ");
+        let builder = EmbeddedVolt::builder().data_dir(folder.path()).listen(address).grpc(grpc);
+        let _volt = soon(async {
+            loop {
+                if let Ok(volt) = builder.clone().start().await {
+                    break volt;
+                }
+                tokio::task::yield_now().await;
             }
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-    write(&doc, "after");
-    soon(document.flush()).await.unwrap();
-    let other = Doc::new();
-    let reader = attach(&client, &other).await;
-    assert_eq!(read(&other), "before, meanwhile, after");
-    drop(reader);
+        })
+        .await;
+        write(&doc, "after");
+        soon(document.flush()).await.unwrap();
+        let other = Doc::new();
+        let reader = attach(&client, &other).await;
+        assert_eq!(read(&other), "before, meanwhile, after");
+        drop(reader);
+    }
 }
 
 #[tokio::test]
 async fn awareness_reaches_others_until_its_client_leaves() {
-    let (_volt, client) = start().await;
-    let mut people = Vec::new();
-    for id in [1, 2] {
-        let doc = Doc::with_client_id(id);
-        let awareness = Arc::new(Mutex::new(Awareness::new(doc.clone())));
-        awareness.lock().unwrap().set_local_state_raw(format!("{id}"));
-        let attaching = client.sync().attach(&doc, "@notes", "todo");
-        let document = attaching.awareness(Arc::clone(&awareness)).await.unwrap();
-        soon(document.synced()).await.unwrap();
-        people.push((document, awareness));
+    for transport in TRANSPORTS {
+        let (_volt, client) = start(transport).await;
+        let mut people = Vec::new();
+        for id in [1, 2] {
+            let doc = Doc::with_client_id(id);
+            let awareness = Arc::new(Mutex::new(Awareness::new(doc.clone())));
+            awareness.lock().unwrap().set_local_state_raw(format!("{id}"));
+            let attaching = client.sync().attach(&doc, "@notes", "todo");
+            let document = attaching.awareness(Arc::clone(&awareness)).await.unwrap();
+            soon(document.synced()).await.unwrap();
+            people.push((document, awareness));
+        }
+        let count = |awareness: &Mutex<Awareness>| {
+            awareness.lock().unwrap().iter().filter(|(_, state)| state.data.is_some()).count()
+        };
+        until(|| people.iter().all(|(_, awareness)| count(awareness) == 2)).await;
+        let (document, _) = people.pop().unwrap();
+        soon(document.stop()).await.unwrap();
+        until(|| count(&people[0].1) == 1).await;
     }
-    let count = |awareness: &Mutex<Awareness>| {
-        awareness.lock().unwrap().iter().filter(|(_, state)| state.data.is_some()).count()
-    };
-    until(|| people.iter().all(|(_, awareness)| count(awareness) == 2)).await;
-    let (document, _) = people.pop().unwrap();
-    soon(document.stop()).await.unwrap();
-    until(|| count(&people[0].1) == 1).await;
 }
 
 #[tokio::test]
 async fn an_unknown_database_is_refused() {
-    let (_volt, client) = start().await;
-    let document = client.sync().attach(&Doc::new(), "@nothing", "todo").await.unwrap();
-    let error = soon(document.synced()).await.unwrap_err();
-    assert_eq!(error.code(), Code::NotFound, "{error}");
-}
-
-#[tokio::test]
-async fn versions_are_kept_and_listed() {
-    let (_volt, client) = start().await;
-    let sync = client.sync();
-    let doc = Doc::new();
-    let document = attach(&client, &doc).await;
-    write(&doc, "first");
-    soon(document.flush()).await.unwrap();
-    let version = sync.create_version("@notes", "todo").label("one").await.unwrap();
-    write(&doc, " and second");
-    soon(document.flush()).await.unwrap();
-    let versions = sync.versions("@notes", "todo").await.unwrap();
-    assert!(versions.iter().any(|one| one.version_id == version && one.label == "one"));
-    let kept = sync.version("@notes", "todo", &version).await.unwrap();
-    assert!(!kept.update.is_empty());
-    // Clients that have the document open receive the change.
-    sync.revert_version("@notes", "todo", version).await.unwrap();
-    until(|| read(&doc) == "first").await;
-}
-
-#[tokio::test]
-async fn blobs_of_a_synapse_are_read_back() {
-    let (_volt, client) = start().await;
-    let resource = Resource::default().with_name("garden").with_alias(["garden"]);
-    let request = SaveSynapseRequest::default().with_resource(resource).with_create(true);
-    client.sync().save_synapse(request).await.unwrap();
-    let content = b"0123456789abcdef".repeat(100_000);
-    let blob = soon(client.sync().put_blob("@garden").from_bytes(content.clone())).await.unwrap();
-    assert!(client.sync().has_blob("@garden", &blob.hash).await.unwrap());
-    assert!(soon(client.sync().get_blob("@garden", &blob.hash)).await.unwrap() == content);
+    for transport in TRANSPORTS {
+        let (_volt, client) = start(transport).await;
+        let document = client.sync().attach(&Doc::new(), "@nothing", "todo").await.unwrap();
+        let error = soon(document.synced()).await.unwrap_err();
+        assert_eq!(error.code(), Code::NotFound, "{error}");
+    }
 }
 
 #[tokio::test]
 async fn a_closed_client_ends_the_synchronization() {
-    let (_volt, client) = start().await;
-    let document = attach(&client, &Doc::new()).await;
-    let mut states = document.watch_state();
-    client.close().await;
-    soon(async { while states.changed().await.is_some() {} }).await;
-    assert!(matches!(states.current(), DocumentState::Disconnected { .. }));
-    assert!(soon(document.synced()).await.is_err());
+    for transport in TRANSPORTS {
+        let (_volt, client) = start(transport).await;
+        let document = attach(&client, &Doc::new()).await;
+        let mut states = document.watch_state();
+        client.close().await;
+        soon(async { while states.changed().await.is_some() {} }).await;
+        assert!(matches!(states.current(), DocumentState::Disconnected { .. }));
+        assert!(soon(document.synced()).await.is_err());
+    }
 }

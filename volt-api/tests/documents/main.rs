@@ -5,11 +5,9 @@
 
 mod awareness;
 mod embedded;
-#[path = "../everyday/support.rs"]
-#[allow(dead_code, reason = "made for the tests of everyday work")]
-mod everyday;
 mod faults;
 mod model;
+mod stored;
 mod support;
 mod synapses;
 mod together;

@@ -59,11 +59,13 @@ struct State {
     largest: Mutex<usize>,
 }
 
+/// The number of a call, and its update or awareness state.
+type Message = (usize, SyncState, Vec<u8>);
+
 #[derive(Clone)]
 struct Document {
     doc: Doc,
-    /// Updates and awareness states, with the number of their call.
-    changes: broadcast::Sender<(usize, SyncState, Vec<u8>)>,
+    changes: broadcast::Sender<Message>,
 }
 
 impl Model {
@@ -82,6 +84,11 @@ impl Model {
 
     pub(crate) fn largest(&self) -> usize {
         *self.0.largest.lock().unwrap()
+    }
+
+    /// Receives the updates and awareness states of a document, with the numbers of their calls, from 1.
+    pub(crate) fn messages(&self, id: &str) -> broadcast::Receiver<Message> {
+        self.document(id).changes.subscribe()
     }
 
     fn document(&self, id: &str) -> Document {

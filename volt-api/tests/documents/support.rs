@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use volt_api::{
-    Channel, Client,
+    Channel, Client, TransportKind,
     documents::{
         AttachDocument, DocumentState, SyncedDocument,
         yrs::{Doc, GetString as _, Text as _, Transact as _},
@@ -14,6 +14,9 @@ use volt_api::{
 use volt_test_support::soon;
 
 use crate::model::Model;
+
+/// The transports of a Volt.
+pub(crate) const TRANSPORTS: [TransportKind; 2] = [TransportKind::Websocket, TransportKind::Grpc];
 
 /// Returns a client of a model.
 pub(crate) fn client(model: &Model) -> Client {

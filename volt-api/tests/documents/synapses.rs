@@ -211,6 +211,24 @@ async fn a_blob_is_stored_once_and_read_back_whole() {
 }
 
 #[tokio::test]
+async fn reading_a_blob_reports_its_total_only_if_it_is_intact() {
+    let mut synapse = Synapse::default();
+    let blob =
+        soon(synapse.client().sync().put_blob("@garden").from_bytes([7; 2500])).await.unwrap();
+    let mut expected = vec![(1000, None), (2000, None), (2500, None), (2500, Some(2500))];
+    for damages in [false, true] {
+        synapse.damages = damages;
+        let reports = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&reports);
+        let get = synapse.client().sync().get_blob("@garden", &blob.hash);
+        let get = get.on_progress(move |done, total| seen.lock().unwrap().push((done, total)));
+        assert_eq!(soon(get).await.is_err(), damages);
+        assert_eq!(*reports.lock().unwrap(), expected);
+        expected.pop();
+    }
+}
+
+#[tokio::test]
 async fn a_damaged_blob_and_an_invalid_hash_are_errors() {
     let synapse = Synapse { damages: true, ..Synapse::default() };
     let sync = synapse.client().sync();

@@ -126,6 +126,31 @@ async fn sub_documents_are_attached_when_they_are_loaded() {
 }
 
 #[tokio::test]
+async fn sub_documents_end_with_their_parent() {
+    for stops in [true, false] {
+        let model = Model::default();
+        let doc = Doc::new();
+        let attaching = attaching(&model, &doc).subdocuments(true);
+        let parent = attaching.batch(Duration::from_hours(1)).await.unwrap();
+        let pages = doc.get_or_insert_map("pages");
+        let inner = pages.insert(&mut doc.transact_mut(), "first", doc_with_guid("inner"));
+        until(|| parent.subdocuments().len() == 1).await;
+        let (_, mut states) = parent.subdocuments().pop().unwrap();
+        soon(states.synced()).await.unwrap();
+        write(&inner, "inside");
+        if stops {
+            soon(parent.stop()).await.unwrap();
+        } else {
+            drop(parent);
+        }
+        soon(async { while states.changed().await.is_some() {} }).await;
+        assert_eq!(read(&model.doc("inner")), if stops { "inside" } else { "" });
+        write(&inner, " and more");
+        assert_eq!(read(&inner), "inside and more");
+    }
+}
+
+#[tokio::test]
 async fn an_empty_id_is_refused_at_once() {
     let model = Model::default();
     let sync = crate::support::client(&model).sync();

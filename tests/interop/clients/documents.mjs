@@ -1,5 +1,6 @@
-// The interop scenario `documents` with the sync provider of the published JavaScript clients.
+// The interop scenarios `documents` and `shared-document` with the sync provider of the published JavaScript clients.
 
+import { isDeepStrictEqual } from "node:util";
 import * as Y from "yjs";
 import * as awarenessProtocol from "y-protocols/awareness";
 
@@ -56,16 +57,58 @@ export async function documents(open) {
 
 /** Edits a document that the host of this SDK edits too. `open` is as above. */
 export async function shared(open) {
-  const { doc, provider, text, map, array, large } = await copy(open, undefined, "shared");
+  const { doc, provider, awareness, text, map, array, large } = await copy(open, undefined, "shared");
+  const returned = doc.getText("returned");
   const name = String(doc.clientID);
+  awareness.setLocalStateField("name", name);
   map.set(name, { nested: [1, 2.5, true, null, "naïve ☃"] });
   const answer = () => map.get(`answer ${name}`);
-  const isInText = () => text.toString().includes(`<${name}>`);
+  const isInText = (part) => text.toString().includes(part);
   const isInArray = () => array.toJSON().includes(name);
-  await until(() => answer() && isInText() && isInArray() && large.length === LARGE);
-  const result = { answer: answer(), text: true, array: true, large: large.length };
+  await until(() => answer() && isInText(`<${name}>`) && isInArray() && large.length === LARGE);
+
+  // The host has made the same edit in a copy of the document, and sends it when it has this one.
+  const edited = (editor) => `(${editor} ${name}, naïve ☃)`;
+  if (isInText(edited("host"))) throw new Error("the host's edit came before the client's");
+  doc.transact(() => {
+    text.insert(text.length, edited("client"));
+    map.set(`both ${name}`, "client");
+  });
+  await until(() => isInText(edited("host")));
+
+  doc.transact(() => {
+    returned.insert(returned.length, "edcba9876543210\n".repeat(LARGE / 16));
+    map.set(`ask ${name}`, true);
+  });
+  await until(() => map.has(`content ${name}`));
+  const whole = {
+    ...content(doc),
+    large: digest(large.toString()),
+    returned: digest(returned.toString())
+  };
+  for (const key of Object.keys(whole.map)) if (key.startsWith("content")) delete whole.map[key];
+
+  await until(() => [...awareness.getStates().values()].some(({ seen }) => seen?.includes(name)));
+  const result = {
+    answer: answer(),
+    text: true,
+    array: true,
+    merged: isInText(edited("client")),
+    large: large.length,
+    returned: returned.length,
+    equal: isDeepStrictEqual(map.get(`content ${name}`), whole),
+    present: true
+  };
   provider.stopSync();
   return result;
+}
+
+/** The length of a text and its FNV-1a hash, of its bytes. */
+function digest(text) {
+  const bytes = Buffer.from(text);
+  let hash = 0x811c9dc5;
+  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
+  return `${bytes.length} ${(hash >>> 0).toString(16).padStart(8, "0")}`;
 }
 
 /** A copy of the document. The ids of the clients decide how edits are merged. */

@@ -87,7 +87,7 @@ async fn main() -> Result<()> {
             let document = shared::Host::start(&client).await?;
             tokio::select! {
                 outcome = host(&client) => return outcome,
-                never = document.answer() => never,
+                outcome = document.answer() => outcome,
             }
         }
         name => bail!("no scenario is called {name:?}"),

@@ -33,6 +33,36 @@
 //!
 //! Identifiers of resources may be ids or aliases that begin with `@`.
 //!
+//! # In your own crate
+//!
+//! ```toml
+//! [dependencies]
+//! volt-api = { git = "https://github.com/volt-sdk/volt-rust" }
+//! tokio = { version = "1", features = ["macros", "rt-multi-thread"] }
+//!
+//! [dev-dependencies]
+//! volt-embedded = { git = "https://github.com/volt-sdk/volt-rust" }
+//! ```
+//!
+//! With `volt-embedded`, each test starts a Volt in its own process:
+//!
+//! ```
+//! use volt_api::Client;
+//! use volt_embedded::EmbeddedVolt;
+//!
+//! // In a test: #[tokio::test].
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let volt = EmbeddedVolt::start().await?;
+//!     let client = Client::connect(volt.config()).await?;
+//!     client.volt().ensure_folder("@notes").await?;
+//!     client.file().put_json("@notes/list.json", &["milk"]).await?;
+//!     let list: Vec<String> = client.file().get_json("@notes/list.json").await?;
+//!     assert_eq!(list, ["milk"]);
+//!     Ok(())
+//! }
+//! ```
+//!
 //! # Calls
 //!
 //! - Unary: `client.volt().get_resource(request).await?` returns the response.

@@ -131,7 +131,7 @@ impl Probe {
             let request = GetResourceRequest::default().with_resource_id(&id);
             client.volt().get_resource(request).await.unwrap();
             latencies.push(begin.elapsed());
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            sleep(Duration::from_millis(2)).await;
         }
         latencies.sort_unstable();
         latencies

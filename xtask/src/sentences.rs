@@ -143,7 +143,7 @@ fn is_sentence(text: &str) -> bool {
     text.split_whitespace().filter(is_word).count() >= 4
 }
 
-/// SplitMix64, which needs no library and is the same everywhere.
+/// The generator `SplitMix64`, which needs no library and is the same everywhere.
 struct Random(u64);
 
 impl Random {

@@ -312,9 +312,7 @@ fn unreadable(path: &Path, error: std::io::Error) -> Error {
     let path = path.display();
     let message =
         format!("`{path}` cannot be read: check that it exists, and that this program may read it");
-    Error::new(ErrorKind::Io, message)
-        .with_source(error)
-        .with_executed(Executed::No)
+    Error::new(ErrorKind::Io, message).with_source(error).with_executed(Executed::No)
 }
 
 impl fmt::Debug for FileUpload {

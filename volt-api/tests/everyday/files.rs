@@ -16,7 +16,7 @@ use futures_util::TryStreamExt as _;
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, ReadBuf};
 use volt_api::{
-    Channel, Client, Code, ErrorKind, Executed, Status,
+    Channel, Client, Code, ErrorKind, Executed, Status, TransportKind,
     server::{Context, Requests, Responses, Router},
     volt::{
         DownloadFileRequest, DownloadFileResponse, File, FileApi, FileApiServer,
@@ -27,7 +27,7 @@ use volt_api::{
 };
 use volt_test_support::soon;
 
-use crate::support::{client_through, mock, network, start};
+use crate::support::{TRANSPORTS, client_through, mock, network, start};
 
 /// Content that takes several blocks, each different.
 pub(crate) fn content(bytes: usize) -> Vec<u8> {
@@ -417,9 +417,15 @@ async fn the_digest_is_verified_if_the_volt_has_one() {
 
 #[tokio::test]
 async fn a_transfer_survives_a_killed_connection() {
+    for transport in TRANSPORTS {
+        transfer_over_a_killed_connection(transport).await;
+    }
+}
+
+async fn transfer_over_a_killed_connection(transport: TransportKind) {
     let (volt, _) = start().await;
-    let network = network(&volt).await;
-    let client = client_through(&network, &volt).await;
+    let network = network(&volt, transport).await;
+    let client = client_through(&network, &volt, transport).await;
     docs(&client).await;
     let content = content(4_000_000);
     let (here, reports) = (TempDir::new().unwrap(), Reports::default());

@@ -4,13 +4,13 @@ use std::time::SystemTime;
 
 use futures_util::TryStreamExt as _;
 use volt_api::{
-    Client, Code, ErrorKind,
+    Client, Code, ErrorKind, TransportKind,
     volt::{DeleteResourceRequest, Resource, SaveWireRequest},
     wires::{Follower, WireEvent, WireMessage},
 };
 use volt_test_support::soon;
 
-use crate::support::{client_through, network, start};
+use crate::support::{TRANSPORTS, client_through, network, start};
 
 /// Publishes messages one after another.
 async fn publish(client: &Client, messages: &[&str]) {
@@ -85,11 +85,17 @@ async fn a_follower_waits_for_a_missing_wire() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_come_once_and_in_order_despite_lost_connections() {
+    for transport in TRANSPORTS {
+        follow_despite_lost_connections(transport).await;
+    }
+}
+
+async fn follow_despite_lost_connections(transport: TransportKind) {
     let (volt, owner) = start().await;
     owner.wire().ensure_wire("@news").persist(true).await.unwrap();
     publish(&owner, &["first"]).await;
-    let network = network(&volt).await;
-    let client = client_through(&network, &volt).await;
+    let network = network(&volt, transport).await;
+    let client = client_through(&network, &volt, transport).await;
     let mut follower = client.wire().follow("@news").from_start().await.unwrap();
     let publishers: Vec<_> = (0..3)
         .map(|publisher| {
@@ -132,13 +138,19 @@ async fn messages_come_once_and_in_order_despite_lost_connections() {
 
 #[tokio::test]
 async fn a_wire_without_persistence_is_followed_live_and_reports_gaps() {
+    for transport in TRANSPORTS {
+        follow_live(transport).await;
+    }
+}
+
+async fn follow_live(transport: TransportKind) {
     let (volt, owner) = start().await;
     owner.wire().ensure_wire("@news").await.unwrap();
     let error = owner.wire().follow("@news").from_start().await.unwrap_err();
     assert!(error.is_configuration(), "{error}");
 
-    let network = network(&volt).await;
-    let client = client_through(&network, &volt).await;
+    let network = network(&volt, transport).await;
+    let client = client_through(&network, &volt, transport).await;
     let mut follower = client.wire().follow("@news").await.unwrap();
     assert_eq!(next(&mut follower).await, WireEvent::CaughtUp);
     // Nothing confirms a subscription, so messages are published until one arrives.

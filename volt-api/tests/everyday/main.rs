@@ -13,5 +13,6 @@ mod renewal;
 mod resources;
 mod sql;
 mod support;
+mod transports;
 mod versions;
 mod wires;

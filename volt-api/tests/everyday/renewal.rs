@@ -7,11 +7,13 @@ use std::sync::{
 
 use futures_util::future::join_all;
 use volt_api::{
-    Client, ClientConfig, Code, ConnectOptions,
+    Client, ClientConfig, Code, ConnectOptions, TransportKind,
     volt::{GetSessionsRequest, SaveSessionRequest, Session, SessionStatus},
 };
 use volt_embedded::EmbeddedVolt;
 use volt_test_support::soon;
+
+use crate::support::{TRANSPORTS, over};
 
 /// Ends the session of a client in this way.
 async fn end(owner: &Client, config: &ClientConfig, status: SessionStatus) {
@@ -29,13 +31,22 @@ async fn live(owner: &Client, name: &str) -> usize {
 
 #[tokio::test]
 async fn an_expired_session_is_renewed_once_for_all_calls_and_saved() {
+    for transport in TRANSPORTS {
+        renew_once(transport).await;
+    }
+}
+
+async fn renew_once(transport: TransportKind) {
+    let authenticate = |config| {
+        soon(Client::authenticate(config).renew().connect_options(over(transport)).into_future())
+    };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("volt.config.json");
     let volt = EmbeddedVolt::start().await.unwrap();
     let owner = Client::connect(volt.config()).await.unwrap();
     volt.stranger("lasting").unwrap().write(&path).unwrap();
     let config = ClientConfig::from_file(&path).unwrap();
-    let client = soon(Client::authenticate(config).renew()).await.unwrap();
+    let client = authenticate(config).await.unwrap();
     let first = client.config().unwrap().clone();
     let home = first.credential.as_ref().unwrap().identity_did.clone().unwrap();
     assert!(client.volt().exists(&home).await.unwrap());
@@ -50,7 +61,7 @@ async fn an_expired_session_is_renewed_once_for_all_calls_and_saved() {
     let saved = ClientConfig::from_file(&path).unwrap();
     assert_ne!(saved.session_id(), first.session_id());
     // A client that is started with the saved file needs no further session.
-    soon(Client::authenticate(saved).renew()).await.unwrap();
+    authenticate(saved).await.unwrap();
     assert_eq!(live(&owner, "lasting").await, 1);
 }
 
@@ -83,13 +94,19 @@ async fn without_renewal_calls_fail_once_the_session_has_expired() {
 
 #[tokio::test]
 async fn a_follower_continues_after_its_session_has_expired() {
+    for transport in TRANSPORTS {
+        follow_with_an_expired_session(transport).await;
+    }
+}
+
+async fn follow_with_an_expired_session(transport: TransportKind) {
     let volt = EmbeddedVolt::start().await.unwrap();
     let owner = Client::connect(volt.config()).await.unwrap();
     owner.wire().ensure_wire("@news").persist(true).await.unwrap();
     let renewals = Arc::<AtomicU32>::default();
     let other = volt.config();
     let counted = Arc::clone(&renewals);
-    let mut options = ConnectOptions::default();
+    let mut options = over(transport);
     let session = other.session_id().unwrap().to_owned();
     options.renewal = Some(volt_api::Renewal::new(move || {
         counted.fetch_add(1, Ordering::SeqCst);

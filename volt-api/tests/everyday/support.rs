@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use volt_api::{
-    Channel, Client, ConnectOptions, Reconnect,
+    Channel, Client, ConnectOptions, Reconnect, TransportKind,
     data::CreateDatabaseRequest,
     server::{Router, Service},
 };
@@ -15,6 +15,23 @@ pub(crate) async fn start() -> (EmbeddedVolt, Client) {
     let volt = EmbeddedVolt::start().await.unwrap();
     let client = Client::connect(volt.config()).await.unwrap();
     (volt, client)
+}
+
+/// The transports between two programs.
+pub(crate) const TRANSPORTS: [TransportKind; 2] = [TransportKind::Websocket, TransportKind::Grpc];
+
+/// Starts a Volt. Returns it with a client of its owner that uses this transport.
+pub(crate) async fn start_over(transport: TransportKind) -> (EmbeddedVolt, Client) {
+    let volt = EmbeddedVolt::start().await.unwrap();
+    let client = Client::connect_with(volt.config(), over(transport)).await.unwrap();
+    (volt, client)
+}
+
+/// The options of a client that uses this transport.
+pub(crate) fn over(transport: TransportKind) -> ConnectOptions {
+    let mut options = ConnectOptions::default();
+    options.transport = transport;
+    options
 }
 
 /// Returns a client of a mock that runs in this process.
@@ -31,18 +48,28 @@ pub(crate) async fn shop(client: &Client) {
     assert_eq!(client.database("@shop").query(table).execute().await.unwrap(), 0);
 }
 
-/// Creates a network between clients and a Volt.
-pub(crate) async fn network(volt: &EmbeddedVolt) -> Network {
-    Network::to(volt.url().trim_start_matches("http://").parse().unwrap()).await
+/// Creates a network between the clients of this transport and a Volt.
+pub(crate) async fn network(volt: &EmbeddedVolt, transport: TransportKind) -> Network {
+    let websocket = volt.url().trim_start_matches("http://").parse().unwrap();
+    Network::to(match transport {
+        TransportKind::Grpc => volt.grpc_address().unwrap(),
+        _ => websocket,
+    })
+    .await
 }
 
 /// Returns a client of the Volt's owner whose connections can be cut, and who reconnects soon.
-pub(crate) async fn client_through(network: &Network, volt: &EmbeddedVolt) -> Client {
+pub(crate) async fn client_through(
+    network: &Network,
+    volt: &EmbeddedVolt,
+    transport: TransportKind,
+) -> Client {
     let mut config = volt.config();
+    config.volt.address = Some(network.url().trim_start_matches("http://").to_owned());
     config.volt.http_address = Some(network.url());
     let mut reconnect = Reconnect::default();
     reconnect.longest_delay = Duration::from_millis(50);
-    let mut options = ConnectOptions::default();
+    let mut options = over(transport);
     options.reconnect = Some(reconnect);
     Client::connect_with(config, options).await.unwrap()
 }

@@ -2,7 +2,8 @@
 
 use tempfile::tempdir;
 use volt_api::{
-    CallOptions, Client, ClientConfig, Code, Duplex, ErrorKind, Executed, Target, Update,
+    CallOptions, Client, ClientConfig, Code, Duplex, ErrorKind, Executed, Target, TransportKind,
+    Update,
     authenticate::Identity,
     key::SigningKey,
     volt::{
@@ -19,7 +20,7 @@ use crate::{
     discovery::get,
     hosting::{Shop, call_all_four_kinds},
     shop::shop::v1::{ShopApiClient, ShopApiServer},
-    support::{database, guest, identity, make, permit, query},
+    support::{TRANSPORTS, connect_over, database, guest, identity, make, permit, query},
 };
 
 struct Scene {
@@ -38,8 +39,11 @@ async fn scene() -> Scene {
 
 #[tokio::test]
 async fn all_kinds_of_call_pass() {
-    let Scene { volt, client, relay: _relay } = scene().await;
-    all_kinds(&client, &volt).await;
+    let Scene { volt, relay: _relay, .. } = scene().await;
+    for transport in TRANSPORTS {
+        let client = connect_over(volt.config_by_relay().unwrap(), transport).await;
+        all_kinds(&client, &volt).await;
+    }
 }
 
 /// Makes calls of all kinds, with more data than the buffers hold.
@@ -140,6 +144,12 @@ async fn a_volt_missing_at_the_relay_is_not_found() {
 
 #[tokio::test]
 async fn calls_and_subscriptions_survive_a_restart_behind_a_relay() {
+    for transport in TRANSPORTS {
+        survive_a_restart(transport).await;
+    }
+}
+
+async fn survive_a_restart(transport: TransportKind) {
     let (relay, folder) = (EmbeddedVolt::start().await.unwrap(), tempdir().unwrap());
     let start = async || {
         let builder = EmbeddedVolt::builder().data_dir(folder.path()).relay(relay.config());
@@ -147,7 +157,7 @@ async fn calls_and_subscriptions_survive_a_restart_behind_a_relay() {
     };
     let volt = start().await;
     let id = volt.id().to_owned();
-    let client = Client::connect(volt.config_by_relay().unwrap()).await.unwrap();
+    let client = connect_over(volt.config_by_relay().unwrap(), transport).await;
     let mut options = CallOptions::default();
     options.max_attempts = u32::MAX;
     let client = Client::from_channel(client.channel().clone().with_defaults(options));

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use futures_util::future::join_all;
 use tempfile::{TempDir, tempdir};
 use volt_api::{
-    Client, Code, ConnectOptions, ErrorKind, Event, Reconnect, Update,
+    Client, Code, ConnectOptions, ErrorKind, Event, Reconnect, TransportKind, Update,
     volt::{
         ConnectResourceEvent as What, GetResourceRequest, PublishWireRequest, SaveSessionRequest,
         Session, SessionStatus, SubscribeWireRequest, subscribe_wire_response::Payload,
@@ -14,12 +14,13 @@ use volt_api::{
 use volt_embedded::EmbeddedVolt;
 use volt_test_support::soon;
 
-use crate::support::make;
+use crate::support::{TRANSPORTS, connect_over, make};
 
-/// A Volt that can be restarted at the same address.
+/// A Volt that can be restarted at the same addresses.
 struct Lives {
     folder: TempDir,
     address: SocketAddr,
+    grpc: SocketAddr,
     volt: Option<EmbeddedVolt>,
 }
 
@@ -28,14 +29,16 @@ impl Lives {
         let folder = tempdir().unwrap();
         let volt = EmbeddedVolt::builder().data_dir(folder.path()).start().await.unwrap();
         let address = volt.url().trim_start_matches("http://").parse().unwrap();
-        Self { folder, address, volt: Some(volt) }
+        let grpc = volt.grpc_address().unwrap();
+        Self { folder, address, grpc, volt: Some(volt) }
     }
 
-    async fn client(&self) -> Client {
+    async fn client(&self, transport: TransportKind) -> Client {
         let mut reconnect = Reconnect::default();
         reconnect.longest_delay = std::time::Duration::from_millis(50);
         let mut options = ConnectOptions::default();
         options.reconnect = Some(reconnect);
+        options.transport = transport;
         let config = self.volt.as_ref().unwrap().config();
         Client::connect_with(config, options).await.unwrap()
     }
@@ -45,10 +48,17 @@ impl Lives {
         self.volt = None;
     }
 
+    async fn shut_down(&mut self) {
+        soon(self.volt.take().unwrap().shutdown()).await;
+    }
+
     async fn start_again(&mut self) {
         self.kill();
-        let builder = EmbeddedVolt::builder().data_dir(self.folder.path()).listen(self.address);
-        // Retry until the previous Volt has released the address.
+        let builder = EmbeddedVolt::builder()
+            .data_dir(self.folder.path())
+            .listen(self.address)
+            .grpc(self.grpc);
+        // Retry until the previous Volt has released the addresses.
         self.volt = Some(
             soon(async {
                 loop {
@@ -69,8 +79,14 @@ async fn wire(client: &Client) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_calls_end_once_and_later_ones_succeed() {
+    for transport in TRANSPORTS {
+        end_a_thousand_calls(transport).await;
+    }
+}
+
+async fn end_a_thousand_calls(transport: TransportKind) {
     let mut lives = Lives::start().await;
-    let client = lives.client().await;
+    let client = lives.client(transport).await;
     let wire = wire(&client).await;
     // Half of the calls wait for messages that never arrive; the others are short.
     let subscriptions: Vec<_> = join_all((0..500).map(async |_| {
@@ -102,13 +118,14 @@ async fn a_thousand_calls_end_once_and_later_ones_succeed() {
     soon(all_busy.recv()).await;
     lives.kill();
     for error in soon(join_all(loops)).await {
-        assert_eq!(error.unwrap().kind(), ErrorKind::Connection);
+        let error = error.unwrap();
+        assert_eq!(error.kind(), ErrorKind::Connection, "{transport:?}: {error}");
     }
     for mut call in subscriptions {
         for _ in 0..2 {
             // The call ends once, and the error persists.
             let error = soon(call.message()).await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Connection, "{error}");
+            assert_eq!(error.kind(), ErrorKind::Connection, "{transport:?}: {error}");
         }
     }
     let later = {
@@ -125,8 +142,14 @@ async fn a_thousand_calls_end_once_and_later_ones_succeed() {
 
 #[tokio::test]
 async fn a_subscription_and_a_presence_survive_restarts() {
+    for transport in TRANSPORTS {
+        survive_restarts(transport).await;
+    }
+}
+
+async fn survive_restarts(transport: TransportKind) {
     let mut lives = Lives::start().await;
-    let client = lives.client().await;
+    let client = lives.client(transport).await;
     let wire = wire(&client).await;
     let mut presence = client.presence().resource_events([What::Create]).await.unwrap();
     let mut news = client
@@ -137,9 +160,24 @@ async fn a_subscription_and_a_presence_survive_restarts() {
         .unwrap();
     for life in 0..3 {
         if life > 0 {
+            // Once without warning, and once with a notice to the clients.
+            match life {
+                1 => lives.kill(),
+                _ => lives.shut_down().await,
+            }
             lives.start_again().await;
-            assert_eq!(soon(news.update()).await.unwrap(), Some(Update::Resumed));
-            assert!(matches!(soon(presence.event()).await.unwrap(), Some(Event::Resumed(_))));
+            // The messages that were published while waiting for the first come before.
+            let resumed = soon(async {
+                loop {
+                    match news.update().await.unwrap() {
+                        Some(Update::Message(_)) => {}
+                        other => break other,
+                    }
+                }
+            });
+            assert_eq!(resumed.await, Some(Update::Resumed), "{transport:?}");
+            let event = soon(presence.event()).await.unwrap();
+            assert!(matches!(event, Some(Event::Resumed(_))), "{transport:?}: {event:?}");
         }
         // There is no signal that a subscription has started: publish until a message arrives.
         let mut publisher = client.wire().publish_wire().await.unwrap();
@@ -159,7 +197,6 @@ async fn a_subscription_and_a_presence_survive_restarts() {
         assert_eq!(message.payload, Some(Payload::Chunk(b"hello".to_vec())));
         publisher.half_close();
         while soon(publisher.message()).await.unwrap().is_some() {}
-        // Drain the messages that were published while waiting and have arrived.
         let name = format!("life {life}");
         make(&client, &name, "volt:folder").await;
         let Some(Event::Resource(What::Create, made)) = soon(presence.event()).await.unwrap()
@@ -167,28 +204,22 @@ async fn a_subscription_and_a_presence_survive_restarts() {
             panic!("no event");
         };
         assert_eq!(made.name, name);
-        drain(&mut news).await;
     }
     soon(presence.close()).await.unwrap();
 }
 
-/// Takes the published messages that have arrived so far.
-async fn drain(news: &mut volt_api::Subscription<volt_api::volt::SubscribeWireResponse>) {
-    loop {
-        tokio::select! {
-            biased;
-            update = news.update() => assert!(matches!(update, Ok(Some(Update::Message(_))))),
-            () = tokio::task::yield_now() => break,
-        }
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_presence_whose_session_was_revoked_ends_with_the_rejection() {
+    for transport in TRANSPORTS {
+        end_with_the_rejection(transport).await;
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_presence_whose_session_was_revoked_ends_with_the_rejection() {
+async fn end_with_the_rejection(transport: TransportKind) {
     let mut lives = Lives::start().await;
-    let owner = lives.client().await;
+    let owner = lives.client(transport).await;
     let config = lives.volt.as_ref().unwrap().guest("guest").unwrap();
-    let guest = Client::connect(config.clone()).await.unwrap();
+    let guest = connect_over(config.clone(), transport).await;
     let mut presence = guest.presence().await.unwrap();
     let revoked = Session::default()
         .with_id(config.session_id().unwrap())
@@ -205,5 +236,5 @@ async fn a_presence_whose_session_was_revoked_ends_with_the_rejection() {
         }
     })
     .await;
-    assert_eq!(error.code(), Code::Unauthenticated, "{error}");
+    assert_eq!(error.code(), Code::Unauthenticated, "{transport:?}: {error}");
 }

@@ -1,7 +1,7 @@
 //! Helpers shared by the tests.
 
 use volt_api::{
-    Client, ClientConfig, Code, Error,
+    Client, ClientConfig, Code, ConnectOptions, Error, TransportKind,
     data::{
         CreateDatabaseRequest, SqlBulkUpdateRequest, SqlExecuteRequest, SqlExecuteResponse,
         SqlExecuteStart, Variant, sql_execute_response::Payload, variant::Data,
@@ -9,6 +9,16 @@ use volt_api::{
     volt::{Access, Resource, SaveAccessRequest, SaveResourceRequest},
 };
 use volt_embedded::EmbeddedVolt;
+use volt_test_support::soon;
+
+pub(crate) const TRANSPORTS: [TransportKind; 2] = [TransportKind::Websocket, TransportKind::Grpc];
+
+/// Connects over this transport.
+pub(crate) async fn connect_over(config: ClientConfig, transport: TransportKind) -> Client {
+    let mut options = ConnectOptions::default();
+    options.transport = transport;
+    soon(Client::connect_with(config, options)).await.unwrap()
+}
 
 /// Starts a Volt. Returns it with a client of its owner.
 pub(crate) async fn start() -> (EmbeddedVolt, Client) {

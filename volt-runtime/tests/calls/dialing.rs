@@ -11,11 +11,14 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
     net::{TcpListener, TcpStream},
 };
-use volt_runtime::{ClientConfig, ConnectOptions, Connector, Error, Executed, Proxy, connect};
+use volt_runtime::{
+    ClientConfig, ConnectOptions, Connector, Error, Executed, Proxy, TransportKind, connect,
+    server::{ServerOptions, serve_grpc_tls},
+};
 use volt_test_support::{Note, soon};
 
 use crate::{
-    support::{NotesClient, Parts, Volt},
+    support::{NotesClient, Parts, TRANSPORTS, Volt},
     tls::{authority::Authority, start},
 };
 
@@ -63,8 +66,9 @@ async fn works(config: &ClientConfig, options: ConnectOptions) {
     soon(client.0.close()).await;
 }
 
-fn through(proxy: &str) -> ConnectOptions {
+fn through(proxy: &str, transport: TransportKind) -> ConnectOptions {
     let mut options = ConnectOptions::default();
+    options.transport = transport;
     options.proxy = Proxy::new(proxy).unwrap();
     options
 }
@@ -72,14 +76,30 @@ fn through(proxy: &str) -> ConnectOptions {
 /// The name exists only for the proxy.
 #[tokio::test]
 async fn a_proxy_tunnels_both_schemes_and_resolves_the_name() {
+    use TransportKind::{Grpc, Websocket};
     let authority = Authority::new();
+    let certified = || authority.server(&["volt.invalid"]);
     let plain = Volt::start().await;
-    let tls = start(&authority, authority.server(&["volt.invalid"]), "127.0.0.1").await;
-    for (volt, scheme, port) in [(&plain, "http", 80), (&tls, "https", 443)] {
+    let tls = start(&authority, certified(), "127.0.0.1").await;
+    let plain_grpc = Volt::start_over(Grpc, ServerOptions::default()).await;
+    let mut tls_grpc = Parts::new(|endpoint| endpoint)
+        .serve_by("https", "127.0.0.1", 0, |listener, endpoint| {
+            serve_grpc_tls(listener, certified(), endpoint)
+        })
+        .await;
+    tls_grpc.config.volt.ca_pem = Some(authority.pem());
+    for (volt, transport, url, port) in [
+        (&plain, Websocket, "http://volt.invalid", 80),
+        (&tls, Websocket, "https://volt.invalid", 443),
+        (&plain_grpc, Grpc, "http://volt.invalid:7", 7),
+        (&tls_grpc, Grpc, "https://volt.invalid:7", 7),
+    ] {
         let proxy = TestProxy::start(volt.server.local_addr()).await;
         let mut config = volt.config.clone().with_plaintext();
-        config.volt.http_address = Some(format!("{scheme}://volt.invalid"));
-        works(&config, through(&format!("http://user:SECRET@{}", proxy.address))).await;
+        config.volt.http_address = Some(url.to_owned());
+        config.volt.address = Some(url.to_owned());
+        let options = through(&format!("http://user:SECRET@{}", proxy.address), transport);
+        works(&config, options).await;
         let [request] = &proxy.requests()[..] else { panic!("{:?}", proxy.requests()) };
         assert!(request.starts_with(&format!("CONNECT volt.invalid:{port} HTTP/1.1\r\n")));
         assert!(request.contains("\r\nProxy-Authorization: Basic dXNlcjpTRUNSRVQ=\r\n"));
@@ -88,11 +108,13 @@ async fn a_proxy_tunnels_both_schemes_and_resolves_the_name() {
 
 #[tokio::test]
 async fn loopback_targets_never_go_through_a_proxy() {
-    let volt = Volt::start().await;
-    let proxy = TestProxy::start(volt.server.local_addr()).await;
-    let options = through(&format!("http://{}", proxy.address));
-    works(&volt.config, options).await;
-    assert!(proxy.requests().is_empty());
+    for transport in TRANSPORTS {
+        let volt = Volt::start_over(transport, ServerOptions::default()).await;
+        let proxy = TestProxy::start(volt.server.local_addr()).await;
+        let options = through(&format!("http://{}", proxy.address), transport);
+        works(&volt.config, options).await;
+        assert!(proxy.requests().is_empty(), "{transport:?}");
+    }
 }
 
 const CONFIG: &str = "VOLT_TEST_PROXIED_CONFIG";
@@ -142,11 +164,15 @@ async fn an_unreachable_proxy_is_named_in_the_error() {
     drop(listener);
     let mut config = Parts::new(|endpoint| endpoint).config().with_plaintext();
     config.volt.http_address = Some("http://volt.invalid".to_owned());
-    let options = through(&format!("http://user:SECRET@{address}"));
-    let error = soon(connect(&config, options)).await.unwrap_err();
-    let text = format!("{error} {error:?}");
-    assert!(error.is_connection() && text.contains(&format!("proxy http://{address}")), "{text}");
-    assert!(!text.contains("SECRET"), "{text}");
+    config.volt.address = Some("http://volt.invalid:7".to_owned());
+    for transport in TRANSPORTS {
+        let options = through(&format!("http://user:SECRET@{address}"), transport);
+        let error = soon(connect(&config, options)).await.unwrap_err();
+        let text = format!("{error} {error:?}");
+        let named = text.contains(&format!("proxy http://{address}"));
+        assert!(error.is_connection() && named, "{text}");
+        assert!(!text.contains("SECRET"), "{text}");
+    }
 }
 
 #[tokio::test]

@@ -21,11 +21,19 @@ use tokio::{
 use tokio_tungstenite::{WebSocketStream, accept_async, client_async, tungstenite::Message};
 use volt_runtime::{
     __core::{call, frame::Frame},
-    CallOptions, Code, ConnectionState, ErrorKind, Executed, Keepalive, Reconnect, Update, connect,
+    CallOptions, Code, ConnectionState, ErrorKind, Executed, Keepalive, Reconnect, TransportKind,
+    Update, connect,
+    server::ServerOptions,
 };
 use volt_test_support::{Note, soon};
 
-use crate::support::{NotesClient, Volt, quick};
+use crate::support::{NotesClient, TRANSPORTS, Volt, quick};
+
+async fn start_over(transport: TransportKind) -> (Volt, NotesClient) {
+    let volt = Volt::start_over(transport, ServerOptions::default()).await;
+    let client = volt.client_with(|_| {}).await;
+    (volt, client)
+}
 
 /// Waits until the client has noticed that the connection is lost.
 async fn lost(client: &NotesClient) {
@@ -40,78 +48,103 @@ async fn lost(client: &NotesClient) {
 
 #[tokio::test]
 async fn open_calls_fail_at_once_and_later_ones_wait_for_the_next_connection() {
-    let volt = Volt::start().await;
-    let client = volt.client_with(|_| {}).await;
-    let get = tokio::spawn(client.get(Note::new("wait", 0)).into_future());
-    let mut list = client.list(Note::new("wait", 0)).await.unwrap();
-    let mut unsent = client.echo().await.unwrap();
-    soon(volt.probe.running(2)).await;
-    let stopped = volt.stop().await;
-    for (error, executed) in [
-        (soon(get).await.unwrap().unwrap_err(), Executed::Maybe),
-        (soon(list.message()).await.unwrap_err(), Executed::Maybe),
-        (soon(unsent.message()).await.unwrap_err(), Executed::No),
-    ] {
-        assert_eq!((error.kind(), error.executed()), (ErrorKind::Connection, executed), "{error}");
+    for transport in TRANSPORTS {
+        let (volt, client) = start_over(transport).await;
+        let get = tokio::spawn(client.get(Note::new("wait", 0)).into_future());
+        let mut list = client.list(Note::new("wait", 0)).await.unwrap();
+        let mut unsent = client.echo().await.unwrap();
+        soon(volt.probe.running(2)).await;
+        let stopped = volt.kill().await;
+        // Over gRPC, the call began with its headers.
+        let unsent_ran = match transport {
+            TransportKind::Grpc => Executed::Maybe,
+            _ => Executed::No,
+        };
+        for (error, executed) in [
+            (soon(get).await.unwrap().unwrap_err(), Executed::Maybe),
+            (soon(list.message()).await.unwrap_err(), Executed::Maybe),
+            (soon(unsent.message()).await.unwrap_err(), unsent_ran),
+        ] {
+            assert_eq!(
+                (error.kind(), error.executed()),
+                (ErrorKind::Connection, executed),
+                "{error}"
+            );
+        }
+        lost(&client).await;
+        let waiting = tokio::spawn(client.get(Note::new("later", 7)).into_future());
+        let stream = tokio::spawn(client.list(Note::new("later", 2)).into_future());
+        let _volt = stopped.start().await;
+        assert_eq!(soon(waiting).await.unwrap().unwrap(), Note::new("later", 7));
+        let mut stream = soon(stream).await.unwrap().unwrap();
+        assert_eq!(soon(stream.message()).await.unwrap().unwrap().number, 0);
+        assert!(client.0.watch_state().current().is_connected());
     }
-    lost(&client).await;
-    let waiting = tokio::spawn(client.get(Note::new("later", 7)).into_future());
-    let stream = tokio::spawn(client.list(Note::new("later", 2)).into_future());
-    let _volt = stopped.start().await;
-    assert_eq!(soon(waiting).await.unwrap().unwrap(), Note::new("later", 7));
-    let mut stream = soon(stream).await.unwrap().unwrap();
-    assert_eq!(soon(stream.message()).await.unwrap().unwrap().number, 0);
-    assert!(client.0.watch_state().current().is_connected());
 }
 
 #[tokio::test]
 async fn without_waiting_a_call_fails_while_disconnected() {
-    let volt = Volt::start().await;
-    let client = volt.client_with(|_| {}).await;
-    let stopped = volt.stop().await;
-    lost(&client).await;
-    let impatient = || client.get(Note::default()).wait_for_ready(false);
-    let error = soon(impatient()).await.unwrap_err();
-    assert_eq!((error.kind(), error.executed()), (ErrorKind::Connection, Executed::No), "{error}");
-    let error = soon(client.get(Note::default()).timeout(Duration::from_millis(20))).await;
-    let error = error.unwrap_err();
-    assert_eq!((error.kind(), error.executed()), (ErrorKind::Deadline, Executed::No), "{error}");
-    // The error reports that there was no connection, and the reason.
-    let reason = client.0.watch_state().current().reason().unwrap().kind();
-    assert_eq!((reason, error.code()), (ErrorKind::Connection, Code::Unavailable));
-    let source = std::error::Error::source(&error).unwrap().to_string();
-    assert!(error.to_string().contains(&source), "{error}");
-    drop(stopped);
+    for transport in TRANSPORTS {
+        let (volt, client) = start_over(transport).await;
+        let stopped = volt.kill().await;
+        lost(&client).await;
+        let impatient = || client.get(Note::default()).wait_for_ready(false);
+        let error = soon(impatient()).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.executed()),
+            (ErrorKind::Connection, Executed::No),
+            "{error}"
+        );
+        let error = soon(client.get(Note::default()).timeout(Duration::from_millis(20))).await;
+        let error = error.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.executed()),
+            (ErrorKind::Deadline, Executed::No),
+            "{error}"
+        );
+        // The error reports that there was no connection, and the reason.
+        let reason = client.0.watch_state().current().reason().unwrap().kind();
+        assert_eq!((reason, error.code()), (ErrorKind::Connection, Code::Unavailable));
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(error.to_string().contains(&source), "{error}");
+        drop(stopped);
+    }
 }
 
 /// A stream has no timeout by default, and must not wait for a Volt that is permanently
 /// unavailable.
 #[tokio::test]
 async fn opening_a_stream_waits_for_a_connection_within_its_limit() {
-    let volt = Volt::start().await;
-    let client = volt.client_with(|_| {}).await;
-    let stopped = volt.stop().await;
-    lost(&client).await;
-    let mut options = CallOptions::default();
-    options.ready_timeout = Duration::from_millis(20);
-    let limited = NotesClient(client.0.clone().with_defaults(options));
-    let error = soon(limited.echo()).await.unwrap_err();
-    assert_eq!((error.kind(), error.executed()), (ErrorKind::Connection, Executed::No), "{error}");
-    assert!(error.to_string().contains("there was no connection in time: "), "{error}");
-    drop(stopped);
+    for transport in TRANSPORTS {
+        let (volt, client) = start_over(transport).await;
+        let stopped = volt.kill().await;
+        lost(&client).await;
+        let mut options = CallOptions::default();
+        options.ready_timeout = Duration::from_millis(20);
+        let limited = NotesClient(client.0.clone().with_defaults(options));
+        let error = soon(limited.echo()).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.executed()),
+            (ErrorKind::Connection, Executed::No),
+            "{error}"
+        );
+        assert!(error.to_string().contains("there was no connection in time: "), "{error}");
+        drop(stopped);
+    }
 }
 
 #[tokio::test]
 async fn a_subscription_ends_at_its_deadline_while_the_client_reconnects() {
-    let volt = Volt::start().await;
-    let client = volt.client_with(|_| {}).await;
-    let call = client.list(Note::new("wait", 1)).timeout(Duration::from_millis(300));
-    let mut list = call.subscribe().await.unwrap();
-    assert_eq!(soon(list.update()).await.unwrap(), Some(Update::Message(Note::new("wait", 0))));
-    let stopped = volt.stop().await;
-    let error = soon(list.update()).await.unwrap_err();
-    assert!(error.is_deadline(), "{error}");
-    drop(stopped);
+    for transport in TRANSPORTS {
+        let (volt, client) = start_over(transport).await;
+        let call = client.list(Note::new("wait", 1)).timeout(Duration::from_millis(300));
+        let mut list = call.subscribe().await.unwrap();
+        assert_eq!(soon(list.update()).await.unwrap(), Some(Update::Message(Note::new("wait", 0))));
+        let stopped = volt.kill().await;
+        let error = soon(list.update()).await.unwrap_err();
+        assert!(error.is_deadline(), "{error}");
+        drop(stopped);
+    }
 }
 
 #[tokio::test]
@@ -138,16 +171,17 @@ async fn an_unexecuted_call_is_retried() {
 
 #[tokio::test]
 async fn a_possibly_executed_call_is_retried_only_if_idempotent() {
-    for idempotent in [false, true] {
-        let volt = Volt::start().await;
-        let client = volt.client_with(|_| {}).await;
+    for (transport, idempotent) in
+        TRANSPORTS.into_iter().flat_map(|transport| [(transport, false), (transport, true)])
+    {
+        let (volt, client) = start_over(transport).await;
         let mut call = client.get(Note::new("first", 3));
         if idempotent {
             call = call.idempotent();
         }
         let call = tokio::spawn(call.into_future());
         soon(volt.probe.running(1)).await;
-        let _volt = volt.stop().await.start().await;
+        let _volt = volt.kill().await.start().await;
         let outcome = soon(call).await.unwrap();
         if idempotent {
             assert_eq!(outcome.unwrap(), Note::new("first", 3));
@@ -161,53 +195,62 @@ async fn a_possibly_executed_call_is_retried_only_if_idempotent() {
 
 #[tokio::test]
 async fn subscriptions_resume_and_report_a_possible_gap() {
-    let volt = Volt::start().await;
-    let client = volt.client_with(|_| {}).await;
-    let mut list = client.list(Note::new("wait", 2)).subscribe().await.unwrap();
-    let mut echo = client.echo().subscribe(Note::new("hello", 9)).await.unwrap();
-    let number = |number| Some(Update::Message(Note::new("wait", number)));
-    let mut volt = Some(volt);
-    for life in 0..3 {
-        if life > 0 {
-            volt = Some(volt.take().unwrap().stop().await.start().await);
-            assert_eq!(soon(list.update()).await.unwrap(), Some(Update::Resumed));
-            assert_eq!(soon(echo.update()).await.unwrap(), Some(Update::Resumed));
+    for transport in TRANSPORTS {
+        // The first life ends with a notice to the client, which ends both calls, and the second one without.
+        let mut options = ServerOptions::default();
+        options.drain_timeout = Duration::from_millis(20);
+        let volt = Volt::start_over(transport, options).await;
+        let client = volt.client_with(|_| {}).await;
+        let mut list = client.list(Note::new("wait", 2)).subscribe().await.unwrap();
+        let mut echo = client.echo().subscribe(Note::new("hello", 9)).await.unwrap();
+        let number = |number| Some(Update::Message(Note::new("wait", number)));
+        let mut volt = Some(volt);
+        for life in 0..3 {
+            if life > 0 {
+                let ended = volt.take().unwrap();
+                let stopped = if life == 1 { ended.stop().await } else { ended.kill().await };
+                volt = Some(stopped.start().await);
+                assert_eq!(soon(list.update()).await.unwrap(), Some(Update::Resumed));
+                assert_eq!(soon(echo.update()).await.unwrap(), Some(Update::Resumed));
+            }
+            assert_eq!(soon(list.update()).await.unwrap(), number(0));
+            assert_eq!(soon(list.update()).await.unwrap(), number(1));
+            let hello = Some(Update::Message(Note::new("hello", 9)));
+            assert_eq!(soon(echo.update()).await.unwrap(), hello);
         }
-        assert_eq!(soon(list.update()).await.unwrap(), number(0));
-        assert_eq!(soon(list.update()).await.unwrap(), number(1));
-        let hello = Some(Update::Message(Note::new("hello", 9)));
-        assert_eq!(soon(echo.update()).await.unwrap(), hello);
+        // The request of a bidirectional call did not half-close it.
+        let volt = volt.unwrap();
+        soon(volt.probe.running(2)).await;
+        drop((list, echo));
+        soon(volt.probe.running(0)).await;
     }
-    // The request of a bidirectional call did not half-close it.
-    let volt = volt.unwrap();
-    soon(volt.probe.running(2)).await;
-    drop((list, echo));
-    soon(volt.probe.running(0)).await;
 }
 
 #[tokio::test]
 async fn a_subscription_refused_after_a_reconnect_reports_only_that() {
-    let volt = Volt::start().await;
-    let client = volt.client_with(|_| {}).await;
-    let mut list = client.list(Note::new("once", 0)).subscribe().await.unwrap();
-    soon(volt.probe.running(1)).await;
-    let _volt = volt.stop().await.start().await;
-    // Not `Resumed`.
-    let error = soon(list.update()).await.unwrap_err();
-    assert_eq!((error.kind(), error.code()), (ErrorKind::Refused, Code::PermissionDenied));
+    for transport in TRANSPORTS {
+        let (volt, client) = start_over(transport).await;
+        let mut list = client.list(Note::new("once", 0)).subscribe().await.unwrap();
+        soon(volt.probe.running(1)).await;
+        let _volt = volt.kill().await.start().await;
+        // Not `Resumed`.
+        let error = soon(list.update()).await.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Refused, Code::PermissionDenied));
+    }
 }
 
 #[tokio::test]
 async fn a_quiet_subscription_is_resumed_without_a_message() {
-    let volt = Volt::start().await;
-    let client = volt.client_with(|_| {}).await;
-    let mut list = client.list(Note::new("wait", 0)).subscribe().await.unwrap();
-    let mut echo = client.echo().subscribe(Note::new("take", 0)).await.unwrap();
-    soon(volt.probe.running(2)).await;
-    let volt = volt.stop().await.start().await;
-    assert_eq!(soon(list.update()).await.unwrap(), Some(Update::Resumed));
-    assert_eq!(soon(echo.update()).await.unwrap(), Some(Update::Resumed));
-    soon(volt.probe.running(2)).await;
+    for transport in TRANSPORTS {
+        let (volt, client) = start_over(transport).await;
+        let mut list = client.list(Note::new("wait", 0)).subscribe().await.unwrap();
+        let mut echo = client.echo().subscribe(Note::new("take", 0)).await.unwrap();
+        soon(volt.probe.running(2)).await;
+        let volt = volt.kill().await.start().await;
+        assert_eq!(soon(list.update()).await.unwrap(), Some(Update::Resumed));
+        assert_eq!(soon(echo.update()).await.unwrap(), Some(Update::Resumed));
+        soon(volt.probe.running(2)).await;
+    }
 }
 
 /// A listener between a client and a Volt. It passes on the first connection until it is cut.
@@ -356,47 +399,55 @@ async fn a_subscription_ends_with_the_stream_or_a_refusal() {
 
 #[tokio::test]
 async fn reconnecting_stops_at_its_limit() {
-    let volt = Volt::start().await;
-    let client = volt
-        .client_with(|options| {
-            let mut reconnect = Reconnect::default();
-            reconnect.give_up_after = Some(Duration::ZERO);
-            options.reconnect = Some(reconnect);
-        })
-        .await;
-    let mut list = client.list(Note::new("wait", 0)).subscribe().await.unwrap();
-    let _stopped = volt.stop().await;
-    let error = soon(client.get(Note::default())).await.unwrap_err();
-    assert_eq!((error.kind(), error.executed()), (ErrorKind::Connection, Executed::No), "{error}");
-    assert!(soon(list.update()).await.unwrap_err().is_connection());
-    assert!(client.0.watch_state().current().is_closed());
+    for transport in TRANSPORTS {
+        let volt = Volt::start_over(transport, ServerOptions::default()).await;
+        let client = volt
+            .client_with(|options| {
+                let mut reconnect = Reconnect::default();
+                reconnect.give_up_after = Some(Duration::ZERO);
+                options.reconnect = Some(reconnect);
+            })
+            .await;
+        let mut list = client.list(Note::new("wait", 0)).subscribe().await.unwrap();
+        let _stopped = volt.kill().await;
+        lost(&client).await;
+        let error = soon(client.get(Note::default())).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.executed()),
+            (ErrorKind::Connection, Executed::No),
+            "{error}"
+        );
+        assert!(soon(list.update()).await.unwrap_err().is_connection());
+        assert!(client.0.watch_state().current().is_closed());
+    }
 }
 
 #[tokio::test]
 async fn the_state_reports_each_change() {
-    let volt = Volt::start().await;
-    let client = volt.client_with(|_| {}).await;
-    let mut states = client.0.watch_state();
-    assert!(states.current().is_connected());
-    let stopped = volt.stop().await;
-    // At least one attempt fails while no server is listening.
-    soon(async {
-        loop {
-            match states.changed().await.unwrap() {
-                ConnectionState::Reconnecting { failed_attempts: 0, .. } => {}
-                ConnectionState::Reconnecting { reason, .. } => {
-                    break assert!(reason.to_string().contains("refused"), "{reason}");
+    for transport in TRANSPORTS {
+        let (volt, client) = start_over(transport).await;
+        let mut states = client.0.watch_state();
+        assert!(states.current().is_connected());
+        let stopped = volt.kill().await;
+        // At least one attempt fails while no server is listening.
+        soon(async {
+            loop {
+                match states.changed().await.unwrap() {
+                    ConnectionState::Reconnecting { failed_attempts: 0, .. } => {}
+                    ConnectionState::Reconnecting { reason, .. } => {
+                        break assert!(reason.to_string().contains("refused"), "{reason}");
+                    }
+                    other => panic!("{other:?}"),
                 }
-                other => panic!("{other:?}"),
             }
-        }
-    })
-    .await;
-    let _volt = stopped.start().await;
-    soon(states.connected_again()).await.unwrap();
-    drop(client);
-    soon(async { while states.changed().await.is_some() {} }).await;
-    assert!(states.current().is_closed());
+        })
+        .await;
+        let _volt = stopped.start().await;
+        soon(states.connected_again()).await.unwrap();
+        drop(client);
+        soon(async { while states.changed().await.is_some() {} }).await;
+        assert!(states.current().is_closed());
+    }
 }
 
 /// A client, and the test's end of its connection.

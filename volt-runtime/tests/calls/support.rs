@@ -15,16 +15,18 @@ use tokio::{net::TcpListener, sync::Notify};
 use volt_runtime::{
     __core::Encoding,
     BidiCall, Channel, ClientConfig, ClientStreamingCall, Code, ConnectOptions, Method, MethodKind,
-    Reconnect, ServerStreamingCall, Status, TypedMethod, UnaryCall,
+    Reconnect, ServerStreamingCall, Status, TransportKind, TypedMethod, UnaryCall,
     call::{Bidi, ClientStreaming, ServerStreaming, Unary},
     connect,
     key::SigningKey,
     server::{
         self, Authenticator, Caller, IncomingCall, Router, Server, ServerOptions, Service,
-        ServiceHost, Token, serve,
+        ServiceHost, Token, serve, serve_grpc,
     },
 };
 use volt_test_support::{Note, soon};
+
+pub(crate) const TRANSPORTS: [TransportKind; 2] = [TransportKind::Websocket, TransportKind::Grpc];
 
 pub(crate) const VOLT_ID: &str = "did:volt:test";
 const SESSION: &str = "session-1";
@@ -215,12 +217,14 @@ pub(crate) struct Volt {
     pub(crate) probe: Probe,
     /// Its private key, PEM.
     key: String,
+    transport: TransportKind,
 }
 
 /// A stopped Volt that can be restarted.
 pub(crate) struct Stopped {
     pub(crate) address: SocketAddr,
     parts: Parts,
+    transport: TransportKind,
 }
 
 impl Stopped {
@@ -230,8 +234,8 @@ impl Stopped {
     }
 
     pub(crate) async fn start(self) -> Volt {
-        let address = self.address;
-        self.parts.serve_by("http", &address.ip().to_string(), address.port(), serve).await
+        let Self { address, parts, transport } = self;
+        parts.serve_over(transport, &address.ip().to_string(), address.port()).await
     }
 }
 
@@ -254,6 +258,12 @@ impl Volt {
         Self::start_as(|endpoint| endpoint.with_options(options)).await
     }
 
+    /// The same for clients of this transport.
+    pub(crate) async fn start_over(transport: TransportKind, options: ServerOptions) -> Self {
+        let parts = Parts::new(|endpoint| endpoint.with_options(options));
+        parts.serve_over(transport, "127.0.0.1", 0).await
+    }
+
     pub(crate) async fn start_as(change: impl FnOnce(ServiceHost) -> ServiceHost) -> Self {
         Parts::new(change).serve().await
     }
@@ -271,13 +281,30 @@ impl Volt {
 
     /// Stops it and returns what is needed to restart it at the same address.
     pub(crate) async fn stop(self) -> Stopped {
-        let Self { server, config, probe, key } = self;
-        let address = server.local_addr();
+        let (server, stopped) = self.take_apart();
         server.shutdown().await;
-        Stopped {
-            address,
-            parts: Parts::again(key, config, probe, |router| router, |endpoint| endpoint),
-        }
+        stopped
+    }
+
+    /// The same without a word to its clients, like a crash.
+    pub(crate) async fn kill(self) -> Stopped {
+        let (server, stopped) = self.take_apart();
+        drop(server);
+        // The runtime drops the server's tasks later.
+        soon(async {
+            while TcpListener::bind(stopped.address).await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        stopped
+    }
+
+    fn take_apart(self) -> (Server, Stopped) {
+        let Self { server, config, probe, key, transport } = self;
+        let address = server.local_addr();
+        let parts = Parts::again(key, config, probe, |router| router, |endpoint| endpoint);
+        (server, Stopped { address, parts, transport })
     }
 
     pub(crate) fn key(&self) -> SigningKey {
@@ -289,6 +316,7 @@ impl Volt {
         change: impl FnOnce(&mut ConnectOptions),
     ) -> NotesClient {
         let mut options = quick();
+        options.transport = self.transport;
         change(&mut options);
         NotesClient(connect(&self.config, options).await.unwrap())
     }
@@ -365,7 +393,19 @@ impl Parts {
     }
 
     async fn serve(self) -> Volt {
-        self.serve_by("http", "127.0.0.1", 0, serve).await
+        self.serve_over(TransportKind::Websocket, "127.0.0.1", 0).await
+    }
+
+    async fn serve_over(self, transport: TransportKind, host: &str, port: u16) -> Volt {
+        let mut volt = match transport {
+            TransportKind::Grpc => self.serve_by("http", host, port, serve_grpc).await,
+            _ => self.serve_by("http", host, port, serve).await,
+        };
+        volt.transport = transport;
+        if transport == TransportKind::Grpc {
+            volt.config.volt.address = volt.config.volt.http_address.take();
+        }
+        volt
     }
 
     /// Serves at an address, which the client connects to with this scheme.
@@ -381,7 +421,7 @@ impl Parts {
         let server = serve(listener, endpoint).unwrap();
         config.volt.http_address =
             Some(format!("{scheme}://{host}:{}", server.local_addr().port()));
-        Volt { server, config, probe, key }
+        Volt { server, config, probe, key, transport: TransportKind::Automatic }
     }
 }
 

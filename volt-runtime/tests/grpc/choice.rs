@@ -1,5 +1,11 @@
 //! The choice of a transport.
 
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use tracing_subscriber::util::SubscriberInitExt as _;
 use volt_runtime::{
     ConnectOptions, Error, TransportKind,
     config::{RelayConfig, VoltConfig},
@@ -52,6 +58,48 @@ async fn the_configuration_decides_unless_a_transport_is_named() {
         (Websocket, "ws://127.0.0.1:7/api"),
     ] {
         says(&failure(&relayed, transport).await, &[&format!("{url}: ")]);
+    }
+}
+
+/// The log of a test.
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_log_names_the_chosen_transport() {
+    let mut both = config("127.0.0.1:1");
+    both.volt.public_key = Some(both.signing_key().unwrap().verifying_key().to_pem());
+    both.volt.http_address = Some("http://127.0.0.1:2".to_owned());
+    for (wanted, chosen, url) in [
+        (TransportKind::Automatic, "websocket", "ws://127.0.0.1:2/api"),
+        (TransportKind::Grpc, "gRPC", "https://127.0.0.1:1"),
+    ] {
+        let captured = Captured::default();
+        let writer = captured.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
+        // For this thread, on which all tasks of the test run.
+        let guard = subscriber.set_default();
+        failure(&both, wanted).await;
+        drop(guard);
+        let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+        let line = log.lines().find(|line| line.contains("connecting")).expect("a line");
+        let [chosen, url] =
+            [("transport", chosen), ("url", url)].map(|(k, v)| format!("{k}={v:?}"));
+        for part in [&chosen, &url, &format!("wanted={wanted:?}")] {
+            assert!(line.contains(part) && line.contains("INFO"), "{part} is not in: {line}");
+        }
     }
 }
 

@@ -165,4 +165,8 @@ async fn the_clients_certificate_is_shown_where_it_is_required() {
     says(&failure(&config).await, &["does not accept", "`credential.cert`"]);
     authority.certify(&mut config);
     works(&config).await;
+    // Where it is not asked for, it is not in the way.
+    let address = Tls::new(authority.issue(&["127.0.0.1"], |_| {})).start().await;
+    config.volt.address = Some(address);
+    works(&config).await;
 }

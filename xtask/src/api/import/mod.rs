@@ -60,6 +60,12 @@ pub(super) fn folder(root: &Path, folder: &Path, version: &str) -> anyhow::Resul
     import(root, &args, &mut Command::new("npm"))
 }
 
+/// Returns whether a version is there. Files written by hand may be there before.
+fn has_definitions(folder: &Path) -> anyhow::Result<bool> {
+    let files = if folder.is_dir() { tree::files_below(folder)? } else { Vec::new() };
+    Ok(files.iter().any(|file| file.extension().is_some_and(|extension| extension == "proto")))
+}
+
 /// Returns the text to print. `npm` is the program.
 fn import(root: &Path, args: &Args, npm: &mut Command) -> anyhow::Result<String> {
     // An import that was killed is undone before anything is read.
@@ -75,11 +81,7 @@ fn import(root: &Path, args: &Args, npm: &mut Command) -> anyhow::Result<String>
     let Plain { set, left_out, .. } =
         plain(&found.sources).context("the files of the source don't compile")?;
     let folder = Path::new("proto").join(&version);
-    // Files written by hand may be there before the version.
-    let below = root.join(&folder);
-    let below = if below.is_dir() { tree::files_below(&below)? } else { Vec::new() };
-    let existed =
-        below.iter().any(|file| file.extension().is_some_and(|extension| extension == "proto"));
+    let existed = has_definitions(&root.join(&folder))?;
     let current = versions::current(root)?;
     let before = versions::sources(root, &current)?.compile()?;
     let mut comments = Comments::default();

@@ -111,7 +111,9 @@ fn is_denied(
     let on = targets(&owner, &guest);
     let files = [&on.folder, &on.file, &on.database, &on.wire, &on.service];
     for id in files.into_iter().chain([&on.synapse, &on.connection]) {
-        rules.iter().for_each(|rule| decide(&owner, id, &guest, *rule));
+        for rule in rules {
+            decide(&owner, id, &guest, *rule);
+        }
     }
     if name.contains("Syn") {
         fill(&owner, &on);

@@ -138,7 +138,7 @@ fn messages(line: &str) -> impl Iterator<Item = &str> {
 
 fn is_sentence(text: &str) -> bool {
     let is_word = |word: &&str| {
-        word.chars().all(|letter| letter.is_alphanumeric() || "`',:.-".contains(letter))
+        word.chars().all(|letter| letter.is_alphanumeric() || "`',:.-?!()".contains(letter))
     };
     text.split_whitespace().filter(is_word).count() >= 4
 }

@@ -49,6 +49,7 @@ async fn connection(volt: &EmbeddedVolt) -> Error {
 
 async fn ended(client: &Client) -> Error {
     let mut call = client.wire().subscribe_wire().await.unwrap();
+    call.send(SubscribeWireRequest::default().with_wire_id("@none")).await.unwrap();
     call.half_close();
     call.send(SubscribeWireRequest::default()).await.unwrap_err()
 }
@@ -90,7 +91,7 @@ async fn every_kind_of_error_says_what_failed_and_what_to_do() {
     let errors: [(Error, &[&str]); 11] = [
         (get(&client).await, &["VoltAPI/GetResource: refused: not found", "@nothing"]),
         (failed().await, &["VoltAPI/GetResource: failed", "unimplemented"]),
-        (routing(&volt).await, &["`credential.session_id` is of a session that ended", "obtain"]),
+        (routing(&volt).await, &["`credential.session_id` names no valid session", "obtain"]),
         (protocol(&volt).await, &["not signed by the Volt's key", "`volt.public_key`"]),
         (connection(&volt).await, &["connection error", "127.0.0.1:1"]),
         (ended(&client).await, &["nothing more can be sent", "Read its responses"]),

@@ -81,7 +81,7 @@ async fn files_are_transferred_unchanged_and_with_progress() {
         let reader = Cursor::new(content.clone());
         soon(files.upload("@docs/a/reader").from_reader(reader)).await.unwrap();
         for name in ["path", "bytes", "reader"] {
-            let bytes = soon(files.download(("@docs/a", name)).bytes()).await.unwrap();
+            let bytes = soon(files.download(format!("@docs/a/{name}")).bytes()).await.unwrap();
             assert!(bytes == content, "{transport:?}: {name}");
         }
         let blocks = soon(files.download("@docs/a/path").stream()).await.unwrap();
@@ -144,7 +144,7 @@ async fn resources_are_created_found_and_signed() {
         assert!(volt.exists("@home/a").await.unwrap(), "{transport:?}");
         assert!(!volt.exists("@home/b").await.unwrap(), "{transport:?}");
         for name in ["report-1", "report-2"] {
-            client.file().upload(("@home/a", name)).from_bytes("x").await.unwrap();
+            client.file().upload(format!("@home/a/{name}")).from_bytes("x").await.unwrap();
         }
         let children = volt.children("@home/a").await.unwrap();
         assert_eq!(names(children), ["report-1", "report-2"], "{transport:?}");

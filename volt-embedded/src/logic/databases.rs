@@ -1,5 +1,6 @@
 //! Databases: resources with an SQLite file.
 
+use rusqlite::Connection;
 use volt_api::{
     Status,
     data::{CreateDatabaseRequest, SqlBulkUpdateRequest},
@@ -9,7 +10,7 @@ use volt_api::{
 use crate::{
     actor::Actor,
     disk::Purpose,
-    error::{Result, denied, precondition},
+    error::{Result, precondition},
     rights::{DATABASE_READ, DATABASE_WRITE},
     sql::{Database, OpenOptions, policy},
     store::{
@@ -39,18 +40,22 @@ impl Actor {
     /// Opens a database for writing if the actor has that right, otherwise for reading.
     pub(crate) fn open_database(&self, reference: &str) -> Result<Database> {
         let (id, writable) = self.read(|store| {
-            let id = resources::resolve(store, reference)?;
+            // The right to write implies it, unless a rule denies it.
+            let id = self.reach_database(store, reference, DATABASE_READ)?;
             let writable = self.may(store, &id, DATABASE_WRITE)?;
-            if !writable {
-                self.demand(store, &id, DATABASE_READ)?;
-            }
-            let resource = resources::require(store, &id)?;
-            if !DATABASE_KINDS.iter().any(|kind| has_kind(&resource, kind)) {
-                return Err(precondition(format!("`{id}` is not a database")).into());
-            }
             Ok((id, writable))
         })?;
         self.open_file_of(id, writable)
+    }
+
+    /// Returns the id of a database to which the actor has this access.
+    fn reach_database(&self, store: &Connection, reference: &str, access: &str) -> Result<String> {
+        let id = self.reach(store, reference, access)?;
+        let resource = resources::require(store, &id)?;
+        if !DATABASE_KINDS.iter().any(|kind| has_kind(&resource, kind)) {
+            return Err(precondition(format!("`{id}` is not a database")).into());
+        }
+        Ok(id)
     }
 
     /// Opens the database file of a resource.
@@ -65,12 +70,8 @@ impl Actor {
 
     /// Opens a database for writing.
     pub(crate) fn open_database_to_write(&self, reference: &str) -> Result<Database> {
-        let database = self.open_database(reference)?;
-        if !database.is_writable() {
-            let id = database.id();
-            return Err(denied(format!("`{DATABASE_WRITE}` to `{id}` is not permitted")).into());
-        }
-        Ok(database)
+        let id = self.read(|store| self.reach_database(store, reference, DATABASE_WRITE))?;
+        self.open_file_of(id, true)
     }
 
     /// Checks the rights again before a long change is committed.

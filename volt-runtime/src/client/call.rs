@@ -55,7 +55,7 @@ impl Handle {
             return error;
         }
         let problem =
-            if self.identity.lacks_session() { "is missing" } else { "is of a session that ended" };
+            if self.identity.lacks_session() { "is missing" } else { "names no valid session" };
         let message = format!(
             "`credential.session_id` {problem}: obtain a session with \
              `volt_api::Client::authenticate`. The Volt's reason: session invalid"

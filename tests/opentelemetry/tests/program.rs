@@ -17,7 +17,7 @@ async fn the_program_prints_the_spans_and_the_metrics_of_its_calls() {
     assert!(output.status.success(), "{}: {printed}", String::from_utf8_lossy(&output.stderr));
     for part in [
         "tdx.volt_api.volt.v1.VoltAPI/SaveResource",
-        "tdx.volt_api.volt.v1.FileAPI/UploadFile",
+        "tdx.volt_api.volt.v1.FileAPI/SetFileContent",
         "rpc.client.call.duration",
         "volt.client.calls",
     ] {

@@ -22,8 +22,7 @@ use volt_codegen::{BULK, Options, Output, Server, Sources, diff::Report};
 use self::{
     former::FormerNames,
     manifest::{MANIFEST, with_features, with_versions},
-    modules::{COMMAND, Older, RESOURCE, packages_file},
-    sharing::has_type,
+    modules::{COMMAND, Older, RESOURCE, has_type, packages_file},
     since::{Added, Since},
 };
 use crate::{

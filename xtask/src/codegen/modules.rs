@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 
 use anyhow::{bail, ensure};
+use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorSet};
 
 use crate::{tree, versions};
 
@@ -168,6 +169,16 @@ fn number(module: &str) -> u64 {
     let last = module.rsplit("::").next().and_then(|last| last.strip_prefix('v'));
     let digits = last.map(|last| last.chars().take_while(char::is_ascii_digit).collect::<String>());
     digits.and_then(|digits| digits.parse().ok()).unwrap_or_default()
+}
+
+/// Returns whether a set has a top-level message or enum of this full name.
+pub(super) fn has_type(set: &FileDescriptorSet, name: &str) -> bool {
+    set.file.iter().any(|file| {
+        let own = name.strip_prefix(file.package()).and_then(|rest| rest.strip_prefix('.'));
+        let messages = file.message_type.iter().map(DescriptorProto::name);
+        let mut types = messages.chain(file.enum_type.iter().map(EnumDescriptorProto::name));
+        own.is_some_and(|own| types.any(|ty| ty == own))
+    })
 }
 
 #[cfg(test)]

@@ -2,10 +2,13 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 
-use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorSet};
+use prost_types::FileDescriptorSet;
 use volt_codegen::{Options, same_types};
 
-use super::{ROOT, as_sdk, modules::Older};
+use super::{
+    ROOT, as_sdk,
+    modules::{Older, has_type},
+};
 use crate::versions;
 
 /// Types by full name, with their paths.
@@ -85,15 +88,6 @@ impl Sharing {
             joined.len()
         )
     }
-}
-
-pub(super) fn has_type(set: &FileDescriptorSet, name: &str) -> bool {
-    set.file.iter().any(|file| {
-        let own = name.strip_prefix(file.package()).and_then(|rest| rest.strip_prefix('.'));
-        let messages = file.message_type.iter().map(DescriptorProto::name);
-        let mut types = messages.chain(file.enum_type.iter().map(EnumDescriptorProto::name));
-        own.is_some_and(|own| types.any(|ty| ty == own))
-    })
 }
 
 #[cfg(test)]

@@ -34,8 +34,7 @@ macro_rules! target_from_resource {
 }
 
 target_from_resource!(crate::volt);
-// Unused without an older version.
-#[allow(unused_imports)]
+#[allow(unused_imports, reason = "unused without an older version")]
 pub(crate) use target_from_resource;
 
 #[cfg(all(test, feature = "v0_15"))]

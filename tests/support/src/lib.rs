@@ -3,6 +3,7 @@
 // Tests fail with a panic.
 #![allow(clippy::missing_panics_doc)]
 
+mod captured;
 mod network;
 mod note;
 mod text;
@@ -16,6 +17,7 @@ use volt_runtime::{
 };
 
 pub use self::{
+    captured::Captured,
     network::Network,
     note::{Note, Refusal},
     text::Text,

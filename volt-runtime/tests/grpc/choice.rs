@@ -1,10 +1,5 @@
 //! The choice of a transport.
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
-
 use tracing_subscriber::util::SubscriberInitExt as _;
 use volt_runtime::{
     ConnectOptions, Error, TransportKind,
@@ -12,7 +7,7 @@ use volt_runtime::{
     connect,
     key::SigningKey,
 };
-use volt_test_support::{Note, soon};
+use volt_test_support::{Captured, Note, soon};
 
 use crate::{Notes, config, grpc, says, server::Server};
 
@@ -61,21 +56,6 @@ async fn the_configuration_decides_unless_a_transport_is_named() {
     }
 }
 
-/// The log of a test.
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn the_log_names_the_chosen_transport() {
     let mut both = config("127.0.0.1:1");
@@ -93,7 +73,7 @@ async fn the_log_names_the_chosen_transport() {
         let guard = subscriber.set_default();
         failure(&both, wanted).await;
         drop(guard);
-        let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+        let log = captured.take();
         let line = log.lines().find(|line| line.contains("connecting")).expect("a line");
         let [chosen, url] =
             [("transport", chosen), ("url", url)].map(|(k, v)| format!("{k}={v:?}"));

@@ -63,7 +63,7 @@ pub(super) async fn answer(
     connection: Arc<Connection>,
     request: Request<Incoming>,
 ) -> Result<Response<Outgoing>, h2::Error> {
-    let request = request.map(RequestBody::new);
+    let request = request.map(|body| RequestBody::new(body, Arc::clone(&connection)));
     let (pipe, body) = Pipe::counted(connection.answers());
     if request.method() != Method::POST || !grpc::is_grpc(request.headers()) {
         pipe.end();
@@ -166,7 +166,7 @@ impl Call {
     fn new(
         connection: Arc<Connection>,
         entry: Entry,
-        request: Request<RequestBody<Incoming>>,
+        request: Request<RequestBody>,
         pipe: Arc<Pipe>,
     ) -> Result<(MethodKind, Self), Status> {
         let (head, body) = request.into_parts();

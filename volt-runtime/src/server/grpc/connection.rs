@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::{HeaderMap, http::HeaderValue};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{arrivals::long_messages, calls::Calls};
 use crate::{
@@ -32,6 +32,9 @@ pub(super) fn stream_window(options: &ServerOptions) -> usize {
     options.receive_buffer.min(MAX_WINDOW)
 }
 
+/// The maximum number of requests of a connection that are read after their answers.
+const MAX_RESTS: usize = 1024;
+
 /// A connection of a client.
 pub(super) struct Connection {
     number: u64,
@@ -44,6 +47,8 @@ pub(super) struct Connection {
     calls: Arc<Calls>,
     long_messages: Arc<Semaphore>,
     answers: Arc<Budget>,
+    /// The places of requests that are read after their answers.
+    rests: Arc<Semaphore>,
     /// The last token with its text. A client may make many calls with one.
     last: Mutex<Option<(HeaderValue, Arc<Token>)>>,
 }
@@ -61,7 +66,19 @@ impl Connection {
         let admission = Admission::new(newcomer.newcomers, newcomer.place);
         let shares = Shares::new(options);
         let answers = Budget::new(options.connection_buffer);
-        Self { number, endpoint, key, admission, shares, calls, long_messages, answers, last }
+        let rests = Arc::new(Semaphore::new(MAX_RESTS));
+        Self {
+            number,
+            endpoint,
+            key,
+            admission,
+            shares,
+            calls,
+            long_messages,
+            answers,
+            rests,
+            last,
+        }
     }
 
     pub(super) fn endpoint(&self) -> &ServiceHost {
@@ -75,6 +92,13 @@ impl Connection {
     /// The memory of the answers that the client has not read.
     pub(super) fn answers(&self) -> &Arc<Budget> {
         &self.answers
+    }
+
+    /// Returns a place to read the rest of a request after its answer. Strangers have none: their calls count no longer
+    /// once they are answered.
+    pub(super) fn rest(&self) -> Option<OwnedSemaphorePermit> {
+        let is_admitted = self.admission.is_admitted();
+        Arc::clone(&self.rests).try_acquire_owned().ok().filter(|_| is_admitted)
     }
 
     /// Lets the calls within an `Invoke` stream share the limits of the connection.

@@ -6,32 +6,36 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame};
+use hyper::body::{Body, Frame, Incoming};
 use tokio::{runtime::Handle, time::timeout};
+
+use super::connection::Connection;
 
 /// The time within which the rest of a request must arrive. After that the stream is reset, which ends the streams
 /// of clients that never half-close.
 const REST: Duration = Duration::from_secs(1);
 
 /// A request's body.
-pub(super) struct RequestBody<B: Body<Data = Bytes> + Send + Unpin + 'static> {
+pub(super) struct RequestBody {
     /// `None` once it has ended.
-    body: Option<B>,
+    body: Option<Incoming>,
+    connection: Arc<Connection>,
 }
 
-impl<B: Body<Data = Bytes> + Send + Unpin + 'static> RequestBody<B> {
-    pub(super) fn new(body: B) -> Self {
-        Self { body: Some(body) }
+impl RequestBody {
+    pub(super) fn new(body: Incoming, connection: Arc<Connection>) -> Self {
+        Self { body: Some(body), connection }
     }
 }
 
 /// Ready when a body has ended. Drops what it has until then.
-fn poll_rest(body: &mut (impl Body + Unpin), cx: &mut Context<'_>) -> Poll<()> {
+fn poll_rest(body: &mut Incoming, cx: &mut Context<'_>) -> Poll<()> {
     loop {
         match Pin::new(&mut *body).poll_frame(cx) {
             Poll::Ready(Some(Ok(_))) => {}
@@ -41,14 +45,14 @@ fn poll_rest(body: &mut (impl Body + Unpin), cx: &mut Context<'_>) -> Poll<()> {
     }
 }
 
-impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Body for RequestBody<B> {
+impl Body for RequestBody {
     type Data = Bytes;
-    type Error = B::Error;
+    type Error = hyper::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         let next = Pin::new(body).poll_frame(cx);
         if matches!(next, Poll::Ready(None | Some(Err(_)))) {
@@ -62,18 +66,22 @@ impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Body for RequestBody<B> {
     }
 }
 
-impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Drop for RequestBody<B> {
+impl Drop for RequestBody {
     fn drop(&mut self) {
         let Some(mut body) = self.body.take() else { return };
         // Usually the end has arrived already.
         if poll_rest(&mut body, &mut Context::from_waker(Waker::noop())).is_ready() {
             return;
         }
-        if let Ok(runtime) = Handle::try_current() {
+        // Without a place, the stream is reset now.
+        if let Some(place) = self.connection.rest()
+            && let Ok(runtime) = Handle::try_current()
+        {
             runtime.spawn(async move {
                 let rest = std::future::poll_fn(|cx| poll_rest(&mut body, cx));
                 // After the time, dropping the body resets the stream.
                 let _ = timeout(REST, rest).await;
+                drop(place);
             });
         }
     }

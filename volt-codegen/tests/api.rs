@@ -238,3 +238,26 @@ fn former_names_are_deprecated_items() {
     // Another element has the name.
     assert!(!text.contains("pub type New") && text.matches("pub fn get(").count() == 1);
 }
+
+#[test]
+fn each_message_links_to_the_methods_of_all_packages_that_use_it() {
+    let mut sources = volt_codegen::Sources::default();
+    for (package, text) in [
+        ("p.v1", "message M {} message N {} service OwnAPI { rpc Get(M) returns (M); }"),
+        ("q.v1", "import \"p.v1.proto\"; service OtherAPI { rpc Put(p.v1.M) returns (p.v1.N); }"),
+    ] {
+        let text = format!("syntax = \"proto3\";\npackage {package};\n{text}");
+        sources.files.insert(format!("{package}.proto"), text);
+    }
+    let output = output(&sources, &Options::default());
+    let text: String = output.files.into_iter().map(|file| file.contents).collect();
+    let other = "[`OtherApiClient::put`](super::super::super::super::q::v1::OtherApiClient::put)";
+    for line in [
+        format!(
+            "/// Request of [`OwnApiClient::get`], {other}. Response of [`OwnApiClient::get`]."
+        ),
+        format!("/// Response of {other}."),
+    ] {
+        assert!(text.contains(&line), "{line} is not in {text}");
+    }
+}

@@ -4,7 +4,7 @@
 //! names. Types of the same package therefore need no path. Types of the standard library also have
 //! their short names, unless a type of the package has the same name.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use proc_macro2::{Delimiter, Group, Literal, Spacing, TokenStream, TokenTree};
 
@@ -13,7 +13,7 @@ use super::{
     code::{PROST, RT},
 };
 use crate::{
-    model::{Message, Method, Model, Package, TypeRef},
+    model::{Message, Model, Package, TypeRef},
     names,
 };
 
@@ -25,7 +25,12 @@ pub(super) struct Paths<'a> {
     top: HashSet<&'a str>,
     /// These types, and all types nested in them.
     all: HashSet<&'a str>,
+    /// Links to the methods that use the messages of the package, by the names of the messages.
+    uses: HashMap<&'a str, Uses>,
 }
+
+/// Links to the methods that accept a message, and to those that return it.
+type Uses = (Vec<String>, Vec<String>);
 
 /// The depth of a package's code below the package's module.
 const DEPTH: usize = 2;
@@ -42,7 +47,9 @@ impl<'a> Paths<'a> {
             all.extend(message.enums.iter().map(|item| item.ident.as_str()));
             all.extend(message.oneofs.iter().map(|oneof| oneof.ty.ident()));
         }
-        Self { package, model, top, all }
+        let mut paths = Self { package, model, top, all, uses: HashMap::new() };
+        paths.uses = paths.links_to_methods();
+        paths
     }
 
     /// A name of the prelude for the code of services, or its full path if a type has that name.
@@ -100,27 +107,46 @@ impl<'a> Paths<'a> {
         Some(up + &path)
     }
 
-    /// Links to the methods of the package that accept or return a message, for its documentation.
+    /// Links to the methods that accept or return a message, for its documentation. Those of other packages follow.
     pub(super) fn uses(&self, message: &str) -> Option<String> {
-        let methods = || {
-            let services = self.package.services.iter();
-            services.flat_map(|service| service.methods.iter().map(move |method| (service, method)))
+        let (requests, responses) = self.uses.get(message)?;
+        let sentence = |what: &str, links: &[String]| {
+            (!links.is_empty()).then(|| format!("{what} of {}.", links.join(", ")))
         };
-        let links = |uses: &dyn Fn(&Method) -> bool| {
-            let links = methods().filter(|(_, method)| uses(method)).map(|(service, method)| {
-                let (client, method) = (service.client(), names::bare(&method.ident));
-                format!("[`{client}::{method}`]")
-            });
-            links.collect::<Vec<_>>().join(", ")
-        };
-        let requests = links(&|method| method.request.name == message);
-        let responses = links(&|method| method.response.name == message);
-        match (requests.as_str(), responses.as_str()) {
-            ("", "") => None,
-            (requests, "") => Some(format!("Request of {requests}.")),
-            ("", responses) => Some(format!("Response of {responses}.")),
-            _ => Some(format!("Request of {requests}. Response of {responses}.")),
+        let sentences = [sentence("Request", requests), sentence("Response", responses)];
+        Some(sentences.into_iter().flatten().collect::<Vec<_>>().join(" "))
+    }
+
+    /// Links to the methods that use the package's messages, by the names of the messages.
+    fn links_to_methods(&self) -> HashMap<&'a str, Uses> {
+        let own = self.package.messages.iter().map(|message| message.name.as_str());
+        let own: HashSet<&str> = own.collect();
+        let mut uses: HashMap<&str, Uses> = HashMap::new();
+        let is_other = |package: &&Package| package.module != self.package.module;
+        let others = self.model.packages.iter().filter(is_other);
+        for package in std::iter::once(self.package).chain(others) {
+            for service in &package.services {
+                for method in &service.methods {
+                    let names = [&method.request.name, &method.response.name];
+                    for (index, name) in names.into_iter().enumerate() {
+                        let Some(name) = own.get(name.as_str()) else { continue };
+                        let (requests, responses) = uses.entry(name).or_default();
+                        let links = if index == 0 { requests } else { responses };
+                        links.push(self.link(package, &service.client(), &method.ident));
+                    }
+                }
+            }
         }
+        uses
+    }
+
+    fn link(&self, package: &Package, client: &str, method: &str) -> String {
+        let name = format!("{client}::{}", names::bare(method));
+        if package.module == self.package.module {
+            return format!("[`{name}`]");
+        }
+        let path = package.module.0.iter().map(String::as_str).chain([name.as_str()]);
+        format!("[`{name}`]({})", self.outside(path, DEPTH))
     }
 
     /// A path from the root of the generated code, for code `depth` modules below the package's.

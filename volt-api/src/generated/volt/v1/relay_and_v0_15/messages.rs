@@ -104,6 +104,8 @@ pub struct RemotePing {
 ///
 /// It is named a request because `Tunnel` accepts it as its request. On a websocket it is the
 /// plaintext of each encrypted payload from the Volt, and has exactly one member.
+///
+/// Request of [`RelayApiClient::tunnel`](super::super::super::super::relay::v1::RelayApiClient::tunnel).
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct RemoteRequest {
@@ -139,6 +141,8 @@ pub mod remote_request {
 ///
 /// It is named a response because `Tunnel` returns it as its response. On a websocket it is the
 /// plaintext of each encrypted payload from the client, and has exactly one member.
+///
+/// Response of [`RelayApiClient::tunnel`](super::super::super::super::relay::v1::RelayApiClient::tunnel).
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct RemoteResponse {

@@ -25,12 +25,14 @@ const REST: Duration = Duration::from_secs(1);
 pub(super) struct RequestBody {
     /// `None` once it has ended.
     body: Option<Incoming>,
+    /// Set if it ended with a half-close. HTTP/2 also shows some resets as the end of the body.
+    half_closed: bool,
     connection: Arc<Connection>,
 }
 
 impl RequestBody {
     pub(super) fn new(body: Incoming, connection: Arc<Connection>) -> Self {
-        Self { body: Some(body), connection }
+        Self { body: Some(body), half_closed: false, connection }
     }
 }
 
@@ -54,15 +56,16 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
-        let next = Pin::new(body).poll_frame(cx);
+        let next = Pin::new(&mut *body).poll_frame(cx);
         if matches!(next, Poll::Ready(None | Some(Err(_)))) {
+            self.half_closed = body.is_end_stream();
             self.body = None;
         }
         next
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
+        self.body.as_ref().map_or(self.half_closed, Body::is_end_stream)
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::identity::Identity;
+use super::identity::{Identity, session_rejected};
 use crate::{
     Error, ErrorKind, Executed, Result, Status,
     message::{Body, Payload},
@@ -47,19 +47,13 @@ impl Handle {
         &self.shared
     }
 
-    /// The error of a rejected call. A rejection for lack of a valid session names the field and the
-    /// remedy: it is the first error that a new program meets.
+    /// The error of a rejected call.
     fn rejected(&self, reason: String) -> Error {
         let error = Error::new(ErrorKind::Routing, reason);
         if !error.is_session_invalid() {
             return error;
         }
-        let problem =
-            if self.identity.lacks_session() { "is missing" } else { "names no valid session" };
-        let message = format!(
-            "`credential.session_id` {problem}: obtain a session with \
-             `volt_api::Client::authenticate`. The Volt's reason: session invalid"
-        );
+        let message = session_rejected(self.identity.lacks_session(), "session invalid");
         Error::new(ErrorKind::Routing, message)
     }
 }

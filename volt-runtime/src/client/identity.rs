@@ -43,6 +43,17 @@ pub(super) struct Identity {
     tokens: TokenCache,
 }
 
+/// The message of a call that the Volt rejected for its session. It names the field and the remedy, because
+/// it is the first error that a new program meets. It ends with the Volt's reason, which `Error::is_session_invalid`
+/// reads.
+pub(super) fn session_rejected(lacks_session: bool, reason: &str) -> String {
+    let problem = if lacks_session { "is missing" } else { "names no valid session" };
+    format!(
+        "`credential.session_id` {problem}: obtain a session with `volt_api::Client::authenticate`. \
+         The Volt's reason: {reason}"
+    )
+}
+
 impl Identity {
     /// # Errors
     ///

@@ -135,19 +135,36 @@ async fn an_answer_that_violates_http2_ends_its_call_alone() {
 }
 
 #[tokio::test]
-async fn a_rejection_without_a_session_explains_authentication() {
-    let server = Server::start(|mut call| async move {
-        let headers =
-            [("content-type", "application/grpc"), ("grpc-status", "16"), ("grpc-message", "who?")];
-        call.only(200, &headers);
-    })
-    .await;
-    let mut config = crate::config(&server.address());
-    config.credential.as_mut().unwrap().session_id = None;
-    let channel = soon(volt_runtime::connect(&config, crate::grpc())).await.unwrap();
-    let error = soon(Notes(channel).get("a")).await.unwrap_err();
-    is(&error, ErrorKind::Routing, Code::Unauthenticated, Executed::No);
-    says(&error, &["`credential.session_id` is missing", "authenticate", "who?"]);
+async fn a_rejected_session_explains_authentication() {
+    for (session, reason, explained) in [
+        (None, "who?", Some("is missing")),
+        (Some("ended"), "session invalid", Some("names no valid session")),
+        // The Volt may reject a caller for other reasons.
+        (Some("valid"), "who?", None),
+    ] {
+        let server = Server::start(move |mut call| async move {
+            let headers = [
+                ("content-type", "application/grpc"),
+                ("grpc-status", "16"),
+                ("grpc-message", reason),
+            ];
+            call.only(200, &headers);
+        })
+        .await;
+        let mut config = crate::config(&server.address());
+        config.credential.as_mut().unwrap().session_id = session.map(str::to_owned);
+        let channel = soon(volt_runtime::connect(&config, crate::grpc())).await.unwrap();
+        let error = soon(Notes(channel).get("a")).await.unwrap_err();
+        is(&error, ErrorKind::Routing, Code::Unauthenticated, Executed::No);
+        assert_eq!(error.is_session_invalid(), reason == "session invalid");
+        match explained {
+            Some(problem) => {
+                let field = format!("`credential.session_id` {problem}");
+                says(&error, &[&field, "authenticate", reason]);
+            }
+            None => assert!(!error.to_string().contains("session_id"), "{error}"),
+        }
+    }
 }
 
 #[tokio::test]

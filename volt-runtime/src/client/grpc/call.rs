@@ -16,6 +16,7 @@ use hyper::{
 use super::{answer, link::OpenCall};
 use crate::{
     Code, Error, Executed, Result, Status,
+    client::identity::session_rejected,
     grpc::{
         self,
         body::{Outgoing, Pipe},
@@ -143,13 +144,10 @@ impl CallReceiver {
         }
         match error.status() {
             Some(status)
-                if status.code() == Code::Unauthenticated && self.reading.lacks_session =>
+                if status.code() == Code::Unauthenticated
+                    && (self.reading.lacks_session || error.is_session_invalid()) =>
             {
-                let message = format!(
-                    "`credential.session_id` is missing: obtain a session with \
-                     `volt_api::Client::authenticate`. The Volt's reason: {}",
-                    status.message()
-                );
+                let message = session_rejected(self.reading.lacks_session, status.message());
                 Error::new(error.kind(), "")
                     .with_status(Status::new(Code::Unauthenticated, message))
                     .with_executed(error.executed())

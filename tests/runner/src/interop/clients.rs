@@ -78,7 +78,7 @@ const WASM: &[&str] = match WEB.split_last_chunk::<2>() {
     None => &[],
 };
 /// The scenarios of volt-client-grpc for Rust, which has methods for resources and documents only.
-const RUST_GRPC: &[&str] = &["unary", "refused", "shared-document"];
+const RUST_GRPC: &[&str] = &["unary", "refused", "authenticate", "shared-document"];
 /// The scenarios of this SDK: all but that of the sync providers of JavaScript.
 const SDK: &[&str] = &[
     "unary",
@@ -94,6 +94,19 @@ const SDK: &[&str] = &[
     "sql-helper",
     "hosted",
     "hosted-by-grpc",
+    "shared-document",
+];
+/// The scenarios of this SDK with the legacy protocol: all but those that create a key, those of the newer SQL API, and
+/// calls to hosts, which have no RSA key.
+const SDK_LEGACY: &[&str] = &[
+    "unary",
+    "refused",
+    "connect",
+    "events",
+    "download",
+    "refused-stream",
+    "upload",
+    "wire",
     "shared-document",
 ];
 
@@ -128,8 +141,11 @@ impl Client {
 
 /// The name of a client on its way to the Volt.
 fn named(client: &str, way: Way) -> String {
-    let relayed = if way == Way::Relayed { ", relayed" } else { "" };
-    format!("{client}{relayed}")
+    match way {
+        Way::Direct => client.to_owned(),
+        Way::Relayed => format!("{client}, relayed"),
+        Way::Legacy => format!("{client}, legacy"),
+    }
 }
 
 /// The programs of one run.
@@ -217,6 +233,7 @@ pub(super) fn build(root: &Path) -> anyhow::Result<Built> {
     let mut programs = Programs::build(&mut command)?;
     let sdk = programs.take("interop")?;
     for (way, transport, short_name) in [
+        (Way::Legacy, "websocket", "sdk-legacy"),
         (Way::Relayed, "grpc", "sdk-grpc-relayed"),
         (Way::Relayed, "websocket", "sdk-relayed"),
         (Way::Direct, "grpc", "sdk-grpc"),
@@ -225,7 +242,7 @@ pub(super) fn build(root: &Path) -> anyhow::Result<Built> {
         clients.push(Client {
             environment: vec![("VOLT_TRANSPORT", transport.into())],
             way,
-            scenarios: Some(SDK),
+            scenarios: Some(if way == Way::Legacy { SDK_LEGACY } else { SDK }),
             ..Client::new(named(&format!("volt-api {transport}"), way), short_name, &sdk)
         });
     }

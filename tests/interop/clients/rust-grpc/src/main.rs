@@ -12,7 +12,7 @@ mod shared;
 use std::{env, fs};
 
 use serde_json::{Value, json};
-use volt_client_grpc::VoltClient;
+use volt_client_grpc::{VoltClient, crypto::SigningKeyPair};
 use volt_interop_rust_grpc_client::{Result, connect, request, text};
 
 const UNKNOWN_ID: &str = "did:volt:00000000-0000-4000-8000-000000000000";
@@ -31,6 +31,9 @@ async fn run() -> Result<Value> {
     let config: Value =
         serde_json::from_str(&config).map_err(|error| format!("{path}: {error}"))?;
     let id = config["volt"]["id"].as_str().unwrap_or_default().to_owned();
+    if scenario == "authenticate" {
+        return authenticate(&config["volt"], &id).await;
+    }
     let client = connect(config).await?;
     match scenario.as_str() {
         "unary" => unary(&client, &id).await,
@@ -48,6 +51,28 @@ async fn unary(client: &VoltClient, id: &str) -> Result<Value> {
     }
     // The others compare the whole resource.
     Ok(json!({ "resource": null }))
+}
+
+async fn authenticate(volt: &Value, id: &str) -> Result<Value> {
+    // Without TLS's form of a key, the client could not show its certificate: it writes its own keys as bare bytes.
+    let key = SigningKeyPair::generate().private_key_pkcs8_pem();
+    let credential = json!({ "key": key });
+    // `connect` authenticates, because the configuration has no certificate.
+    let config = json!({ "client_name": "stranger", "volt": volt, "credential": credential });
+    let stranger = connect(config).await?;
+    let credential = stranger.credential().ok_or("the client has no credential")?;
+    let has_session = credential.session_id().is_some_and(|session| !session.is_empty());
+    let certificate = credential.certificate().unwrap_or_default();
+    let has_certificate = certificate.starts_with("-----BEGIN CERTIFICATE-----");
+    // Its connection shows no certificate yet, and the client sends no token.
+    let config = serde_json::to_value(credential.config()).map_err(text)?;
+    let again = connect(config).await?;
+    let answer = again.get_resource(request(id)).await.map_err(text)?;
+    Ok(json!({
+        "session": has_session,
+        "certificate": has_certificate,
+        "read": answer.payload["resource"]["id"] == id,
+    }))
 }
 
 async fn refused(client: &VoltClient) -> Result<Value> {

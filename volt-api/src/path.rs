@@ -49,7 +49,7 @@ impl ResourcePath {
     ///
     /// # Errors
     ///
-    /// If one of them is `..`, which leads nowhere on a Volt.
+    /// Fails if one of them is `..`, which leads nowhere on a Volt.
     #[cfg(feature = "volt")]
     pub(crate) fn names(&self) -> Result<Vec<&str>> {
         self.check()?;

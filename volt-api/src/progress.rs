@@ -36,7 +36,8 @@ impl Progress {
         self.change(|state| state.total = Some(total));
     }
 
-    /// As [`set_total`](Self::set_total), unless the file is one of a folder, whose total is known.
+    /// Like [`set_total`](Self::set_total), unless the file is one of a folder, whose total is
+    /// known.
     #[cfg(feature = "file")]
     pub(crate) fn set_total_if_unknown(&self, total: u64) {
         self.change(|state| _ = state.total.get_or_insert(total));

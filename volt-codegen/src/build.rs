@@ -28,7 +28,7 @@ use crate::{Error, Layout, Options, Place, Problem, disk::Protos};
 ///
 /// # Errors
 ///
-/// As [`Builder::compile`].
+/// Same as [`Builder::compile`].
 pub fn compile_protos<F, I>(
     files: impl IntoIterator<Item = F>,
     includes: impl IntoIterator<Item = I>,
@@ -129,7 +129,7 @@ impl Builder {
         self.compile_telling(files, includes, &mut io::stdout())
     }
 
-    /// As [`compile`](Self::compile). The lines for cargo go to `cargo`.
+    /// Same as [`compile`](Self::compile). The lines for cargo go to `cargo`.
     fn compile_telling<F, I>(
         self,
         files: impl IntoIterator<Item = F>,

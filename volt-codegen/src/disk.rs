@@ -46,12 +46,12 @@ impl Protos {
         Self::read_with(Sources::default().with_volt_api(), base.into(), files, includes)
     }
 
-    /// As [`read`](Self::read), for files that are a program's own version of the Volt API: no file of the Volt API
-    /// is built in. [`Options::own_volt_api`] are the options for them.
+    /// Like [`read`](Self::read), for files that are a program's own version of the Volt API: no file of the Volt
+    /// API is built in. [`Options::own_volt_api`] are the options for them.
     ///
     /// # Errors
     ///
-    /// As [`read`](Self::read).
+    /// Same as [`read`](Self::read).
     pub fn read_own_volt_api<F, I>(
         base: impl Into<PathBuf>,
         files: impl IntoIterator<Item = F>,
@@ -105,7 +105,8 @@ impl Protos {
     ///
     /// # Errors
     ///
-    /// As [`Sources::compile`] and [`generate`], with the paths of the files instead of their names.
+    /// Same as [`Sources::compile`] and [`generate`], with the paths of the files instead of their
+    /// names.
     pub fn generate(&self, options: &Options) -> Result<Output, Error> {
         let set = self.sources.compile();
         let output = set.and_then(|set| generate(&set, options));

@@ -72,7 +72,8 @@ impl Sources {
         Ok(set)
     }
 
-    /// As [`compile`](Self::compile), without imports of files that are missing, if no type needs them.
+    /// Like [`compile`](Self::compile), without imports of files that are missing, if no type needs
+    /// them.
     pub(crate) fn compile_available(&self) -> Result<FileDescriptorSet, Error> {
         let mut files = self.parse();
         if self.files.keys().chain(self.imports.keys()).any(|name| {

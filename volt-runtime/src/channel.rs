@@ -145,18 +145,18 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// When the file cannot be written. If a call cannot be written later, it fails.
+    /// Fails if the file cannot be written. If a call cannot be written later, it fails.
     #[doc(alias = "vcr")]
     #[doc(alias = "cassette")]
     pub fn record(&self, path: impl AsRef<Path>) -> Result<Self> {
         self.record_hiding(path, &[])
     }
 
-    /// As [`record`](Self::record), with further secret fields, by their names in the `.proto`.
+    /// Like [`record`](Self::record), with further secret fields, by their names in the `.proto`.
     ///
     /// # Errors
     ///
-    /// As [`record`](Self::record).
+    /// Same as [`record`](Self::record).
     pub fn record_hiding(&self, path: impl AsRef<Path>, fields: &[&str]) -> Result<Self> {
         let hidden = fields.iter().map(|field| (*field).to_owned()).collect();
         let tape = Tape::create(path.as_ref(), hidden)?;
@@ -180,12 +180,12 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, or a line is not that of a record.
+    /// Fails if the file cannot be read, or a line is not a valid line of a record.
     pub fn replay(path: impl AsRef<Path>) -> Result<Self> {
         Ok(Self::new(Replay::open(path.as_ref())?))
     }
 
-    /// As [`in_process`](Self::in_process), with a choice of encoding.
+    /// Like [`in_process`](Self::in_process), with a choice of encoding.
     #[doc(hidden)]
     pub fn in_process_with(router: Router, encoding: Encoding) -> Self {
         Self::new(InProcess::new(router, encoding))

@@ -108,7 +108,8 @@ impl Renewer {
     ///
     /// # Errors
     ///
-    /// When the renewal failed: not executed, unauthenticated, with the failure as the source.
+    /// Fails if the renewal failed. The error is marked as not executed and unauthenticated, and
+    /// has the failure as its source.
     ///
     /// # Cancel safety
     ///

@@ -130,7 +130,7 @@ impl StateWatch {
     ///
     /// # Errors
     ///
-    /// When the channel is closed permanently; returns the reason.
+    /// Fails if the channel is closed permanently; the error is the reason.
     ///
     /// # Cancel safety
     ///

@@ -131,7 +131,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// When there is no connection, or the options cannot be met.
+    /// Fails if there is no connection, or the options cannot be met.
     fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall>;
 
     /// Opens a call apart from the others, on its own connection if possible: see
@@ -140,7 +140,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open).
+    /// Same as [`open`](Self::open).
     fn open_apart(
         &self,
         method: &'static Method,
@@ -155,7 +155,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// When the transport is closed permanently.
+    /// Fails if the transport is closed permanently.
     fn ready(&self) -> Option<BoxFuture<Result<()>>> {
         None
     }
@@ -222,7 +222,8 @@ pub trait SendHalf: Send {
     ///
     /// # Errors
     ///
-    /// When the call can send no further messages, because it has ended or its connection is lost.
+    /// Fails if the call can send no further messages, because it has ended or its connection is
+    /// lost.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>;
 
     /// Accepts a message for sending. `Ok` means accepted, not delivered. The message is written before
@@ -230,8 +231,8 @@ pub trait SendHalf: Send {
     ///
     /// # Errors
     ///
-    /// When the message cannot be written, or the half is not ready. The call stays open, and another
-    /// message may be sent.
+    /// Fails if the message cannot be written, or the half is not ready. The call stays open, and
+    /// another message may be sent.
     fn send(&mut self, message: &dyn Payload) -> Result<()>;
 
     /// Sends the first message in the background, as soon as the half is ready; `last` is set if no
@@ -256,7 +257,7 @@ pub trait ReceiveHalf: Send {
     ///
     /// # Errors
     ///
-    /// When the peer ended the call with an error, or the call failed.
+    /// Fails if the peer ended the call with an error, or the call failed.
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Body>>>;
 
     /// Waits until nothing more can arrive because the call has failed, for example with its

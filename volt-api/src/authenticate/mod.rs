@@ -154,10 +154,10 @@ impl IntoFuture for Authenticate {
 
     /// # Errors
     ///
-    /// A refusal with `PERMISSION_DENIED` if the Volt denies the session, or with `FAILED_PRECONDITION`
-    /// if its owner must decide and [`fail_if_pending`](Self::fail_if_pending) is set; a deadline error if
-    /// the owner did not decide in time; a configuration error if the file cannot be written, which is
-    /// then unchanged. Otherwise as [`Client::connect`].
+    /// Returns a refusal with `PERMISSION_DENIED` if the Volt denies the session, or with
+    /// `FAILED_PRECONDITION` if its owner must decide and [`fail_if_pending`](Self::fail_if_pending) is
+    /// set; a deadline error if the owner did not decide in time; a configuration error if the file cannot
+    /// be written, which is then unchanged. Other errors are those of [`Client::connect`].
     ///
     /// # Cancel safety
     ///

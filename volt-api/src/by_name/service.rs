@@ -38,8 +38,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// A configuration error if there is no such service, or several; or if its files are missing or cannot be
-    /// compiled. Other errors are those of any call.
+    /// Returns a configuration error if there is no such service or there are several, or if its files are
+    /// missing or cannot be compiled. Other errors are those of any call.
     ///
     /// # Cancel safety
     ///

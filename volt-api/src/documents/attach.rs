@@ -240,7 +240,7 @@ impl IntoFuture for AttachDocument {
     ///
     /// # Errors
     ///
-    /// When an id is empty.
+    /// Fails if an id is empty.
     ///
     /// # Cancel safety
     ///

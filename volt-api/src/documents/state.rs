@@ -98,7 +98,7 @@ impl DocumentStateWatch {
     ///
     /// # Errors
     ///
-    /// When the state can no longer become `Synced`; returns the reason.
+    /// Fails if the state can no longer become `Synced`; the error is the reason.
     ///
     /// # Cancel safety
     ///

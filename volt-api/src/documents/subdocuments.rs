@@ -19,7 +19,7 @@ type Children = Arc<Mutex<HashMap<Uuid, Box<dyn Subdocument>>>>;
 pub(super) trait Subdocument: Send {
     fn watch_state(&self) -> DocumentStateWatch;
 
-    /// As [`SyncedDocument::stop`](super::SyncedDocument::stop).
+    /// Same as [`SyncedDocument::stop`](super::SyncedDocument::stop).
     fn stop(self: Box<Self>) -> BoxFuture<Result<()>>;
 }
 

@@ -154,9 +154,9 @@ impl IntoFuture for DownloadFile<ToPath> {
 
     /// # Errors
     ///
-    /// If the Volt refuses the download, the target cannot be written ([`ErrorKind::Io`]), the content
-    /// differs from the Volt's file, or a name in a folder cannot be that of a file here; in that case
-    /// nothing is downloaded.
+    /// Fails if the Volt refuses the download, the target cannot be written ([`ErrorKind::Io`]), the
+    /// content differs from the Volt's file, or a name in a folder cannot be that of a file here; in
+    /// that case nothing is downloaded.
     ///
     /// # Cancel safety
     ///
@@ -183,7 +183,7 @@ impl IntoFuture for DownloadFile<ToWriter> {
 
     /// # Errors
     ///
-    /// As for a path. The writer may have received a part of the content.
+    /// Same as for a path. The writer may have received a part of the content.
     ///
     /// # Cancel safety
     ///
@@ -204,7 +204,7 @@ impl IntoFuture for DownloadFile<ToBytes> {
 
     /// # Errors
     ///
-    /// If the Volt refuses the download, or the content differs from the Volt's file.
+    /// Fails if the Volt refuses the download, or the content differs from the Volt's file.
     ///
     /// # Cancel safety
     ///
@@ -231,7 +231,7 @@ impl IntoFuture for DownloadFile<ToStream> {
 
     /// # Errors
     ///
-    /// If there is no such file. The stream reports other errors.
+    /// Fails if there is no such file. The stream reports other errors.
     ///
     /// # Cancel safety
     ///

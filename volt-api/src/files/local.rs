@@ -90,7 +90,7 @@ pub(super) fn local(what: &str, error: io::Error) -> Error {
 ///
 /// # Errors
 ///
-/// If a name would lead out of the folder, or is one that systems treat specially.
+/// Fails if a name would lead out of the folder, or is one that systems treat specially.
 pub(super) fn safe_names(path: &str) -> Result<Vec<&str>> {
     let names: Vec<_> = path.split('/').collect();
     match names.iter().find_map(|name| Some((name, problem(name)?))) {
@@ -198,7 +198,7 @@ pub(super) struct Found {
 ///
 /// # Errors
 ///
-/// If a folder cannot be read, or a name is not valid Unicode.
+/// Fails if a folder cannot be read, or a name is not valid Unicode.
 pub(super) async fn list(root: &Path) -> Result<Vec<Found>> {
     let mut found = Vec::new();
     let mut open = vec![(root.to_owned(), String::new())];

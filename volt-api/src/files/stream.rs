@@ -111,8 +111,8 @@ impl FileStream {
     ///
     /// # Errors
     ///
-    /// If the connection is lost, the Volt fails, or the content differs from the Volt's file. Later
-    /// reads return the same error.
+    /// Fails if the connection is lost, the Volt fails, or the content differs from the Volt's file.
+    /// Later reads return the same error.
     ///
     /// # Cancel safety
     ///

@@ -162,9 +162,9 @@ impl IntoFuture for UploadFile {
 
     /// # Errors
     ///
-    /// If the source cannot be read ([`ErrorKind::Io`]), the Volt refuses the upload, or the content
-    /// differs from the Volt's file afterwards. A file keeps its old content unless the upload was
-    /// complete; one that did not exist may exist without content.
+    /// Fails if the source cannot be read ([`ErrorKind::Io`]), the Volt refuses the upload, or the
+    /// content differs from the Volt's file afterwards. A file keeps its old content unless the
+    /// upload was complete; one that did not exist may exist without content.
     ///
     /// # Cancel safety
     ///

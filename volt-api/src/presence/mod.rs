@@ -230,8 +230,8 @@ impl IntoFuture for PresenceBuilder {
 
     /// # Errors
     ///
-    /// The Volt's rejection, a connection error if it does not answer, or a configuration error if
-    /// services are to be hosted and the client has no identity for that.
+    /// Returns the Volt's rejection, a connection error if the Volt does not answer, or a
+    /// configuration error if services are to be hosted and the client has no identity for that.
     ///
     /// # Cancel safety
     ///

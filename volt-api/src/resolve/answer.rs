@@ -12,7 +12,7 @@ use volt_runtime::{config::VoltConfig, key::VerifyingKey};
 ///
 /// # Errors
 ///
-/// The name of the field that the answer contradicts.
+/// Returns the name of the field that the answer contradicts.
 pub(super) fn merge(known: &VoltConfig, answer: VoltConfig) -> Result<VoltConfig, &'static str> {
     let mut merged = known.clone();
     keep("id", &mut merged.id, answer.id, |ours, theirs| ours == theirs)?;

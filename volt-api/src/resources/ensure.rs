@@ -83,7 +83,7 @@ impl IntoFuture for EnsureWire {
 
     /// # Errors
     ///
-    /// If another kind of resource has the alias, or the Volt refuses the change.
+    /// Fails if another kind of resource has the alias, or the Volt refuses the change.
     ///
     /// # Cancel safety
     ///
@@ -196,7 +196,7 @@ impl IntoFuture for EnsureDatabase {
 
     /// # Errors
     ///
-    /// If another kind of resource has the alias, or the Volt refuses the change.
+    /// Fails if another kind of resource has the alias, or the Volt refuses the change.
     ///
     /// # Cancel safety
     ///
@@ -275,7 +275,7 @@ impl IntoFuture for EnsureSyncDatabase {
 
     /// # Errors
     ///
-    /// If the Volt refuses the change.
+    /// Fails if the Volt refuses the change.
     ///
     /// # Cancel safety
     ///

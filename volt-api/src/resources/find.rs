@@ -82,7 +82,7 @@ impl FindResource {
     ///
     /// # Errors
     ///
-    /// If the Volt refuses the lookup for another reason, or the path is invalid.
+    /// Fails if the Volt refuses the lookup for another reason, or the path is invalid.
     ///
     /// # Cancel safety
     ///
@@ -120,8 +120,8 @@ impl IntoFuture for FindResource {
 
     /// # Errors
     ///
-    /// With the code [`Code::NotFound`] if there is no such resource, and if the Volt refuses the
-    /// lookup.
+    /// Fails with the code [`Code::NotFound`] if there is no such resource, and if the Volt refuses
+    /// the lookup.
     ///
     /// # Cancel safety
     ///
@@ -140,7 +140,7 @@ impl IntoFuture for Exists {
 
     /// # Errors
     ///
-    /// If the Volt refuses the lookup, or the path is invalid.
+    /// Fails if the Volt refuses the lookup, or the path is invalid.
     ///
     /// # Cancel safety
     ///
@@ -159,8 +159,8 @@ impl IntoFuture for ListChildren {
 
     /// # Errors
     ///
-    /// With the code [`Code::NotFound`] if there is no such resource, and if the Volt refuses the
-    /// list.
+    /// Fails with the code [`Code::NotFound`] if there is no such resource, and if the Volt refuses
+    /// the list.
     ///
     /// # Cancel safety
     ///

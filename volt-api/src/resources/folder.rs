@@ -52,7 +52,7 @@ impl IntoFuture for EnsureFolder {
 
     /// # Errors
     ///
-    /// If something along the path is not a folder, or the Volt refuses the change.
+    /// Fails if something along the path is not a folder, or the Volt refuses the change.
     ///
     /// # Cancel safety
     ///

@@ -33,7 +33,7 @@ impl SqliteDatabaseApiClient {
     ///
     /// # Errors
     ///
-    /// As [`Rows::start`]. The Volt's answer to the statement arrives with the first row.
+    /// Same as [`Rows::start`]. The Volt's answer to the statement arrives with the first row.
     ///
     /// # Cancel safety
     ///
@@ -123,7 +123,7 @@ impl<T: FromRow> Rows<T> {
     ///
     /// # Errors
     ///
-    /// The first error of [`row`](Self::row).
+    /// Returns the first error of [`row`](Self::row).
     ///
     /// # Cancel safety
     ///

@@ -85,8 +85,8 @@ impl IntoFuture for WritePath {
 
     /// # Errors
     ///
-    /// If the value cannot be JSON ([`ErrorKind::Conversion`]), or the Volt refuses it, for example because
-    /// it does not fit the schema of the document.
+    /// Fails if the value cannot be JSON ([`ErrorKind::Conversion`]), or the Volt refuses it, for example
+    /// because it does not fit the schema of the document.
     ///
     /// # Cancel safety
     ///
@@ -106,7 +106,7 @@ impl<T: DeserializeOwned> IntoFuture for WatchPath<T> {
 
     /// # Errors
     ///
-    /// If there is no connection. A refusal is reported when the watch is read.
+    /// Fails if there is no connection. A refusal is reported when the watch is read.
     ///
     /// # Cancel safety
     ///
@@ -164,7 +164,7 @@ impl<T: DeserializeOwned> PathWatch<T> {
     ///
     /// # Errors
     ///
-    /// As [`event`](Self::event).
+    /// Same as [`event`](Self::event).
     ///
     /// # Cancel safety
     ///
@@ -183,8 +183,8 @@ impl<T: DeserializeOwned> PathWatch<T> {
     ///
     /// # Errors
     ///
-    /// If the Volt refuses the watch; of the kind [`ErrorKind::Conversion`] if a value does not fit the
-    /// type. After such an error, the next changes can be read.
+    /// Fails if the Volt refuses the watch, and with [`ErrorKind::Conversion`] if a value does not
+    /// fit the type. After a conversion error, the next changes can be read.
     ///
     /// # Cancel safety
     ///

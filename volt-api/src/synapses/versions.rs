@@ -142,7 +142,7 @@ impl IntoFuture for ListVersions {
 
     /// # Errors
     ///
-    /// If the Volt refuses the call.
+    /// Fails if the Volt refuses the call.
     ///
     /// # Cancel safety
     ///
@@ -181,7 +181,7 @@ impl IntoFuture for GetVersion {
 
     /// # Errors
     ///
-    /// If there is no such version, or the Volt refuses the call.
+    /// Fails if there is no such version, or the Volt refuses the call.
     ///
     /// # Cancel safety
     ///
@@ -208,8 +208,8 @@ impl IntoFuture for CreateVersion {
 
     /// # Errors
     ///
-    /// If the Volt refuses the call, or the connection is lost: [`executed`](volt_runtime::Error::executed)
-    /// then reports whether the version may have been kept.
+    /// Fails if the Volt refuses the call, or the connection is lost:
+    /// [`executed`](volt_runtime::Error::executed) then reports whether the version may have been kept.
     ///
     /// # Cancel safety
     ///
@@ -234,7 +234,7 @@ impl IntoFuture for RevertVersion {
 
     /// # Errors
     ///
-    /// As for [`CreateVersion`].
+    /// Same as for [`CreateVersion`].
     ///
     /// # Cancel safety
     ///

@@ -37,7 +37,7 @@ use crate::{Error, Options};
 ///
 /// # Errors
 ///
-/// As [`generate`](crate::generate), if code cannot be generated from one of the versions.
+/// Fails if code cannot be generated from one of the versions; see [`generate`](crate::generate).
 pub fn diff(
     old: &FileDescriptorSet,
     new: &FileDescriptorSet,

@@ -34,7 +34,7 @@ pub struct Plain {
 ///
 /// # Errors
 ///
-/// As [`Sources::compile`]; and if a file that the API needs is not proto3.
+/// Same as [`Sources::compile`]; also fails if a file that the API needs is not proto3.
 pub fn plain(sources: &Sources) -> Result<Plain, Error> {
     let mut parsed = Vec::new();
     for (name, text) in &sources.files {

@@ -69,7 +69,7 @@ impl Incoming {
     ///
     /// # Errors
     ///
-    /// The status with which the call ends.
+    /// Returns the status with which the call ends.
     pub(crate) fn receive(
         &mut self,
         request: SyncDocumentRequest,

@@ -57,7 +57,7 @@ impl Parts {
         if cfg!(feature = "grpc") { self.responding_with(ToJson::of::<Res>()) } else { self }
     }
 
-    /// As [`responding`](Self::responding), for a type that is known at run time.
+    /// Like [`responding`](Self::responding), for a type that is known at run time.
     pub(super) fn responding_with(mut self, response_json: ToJson) -> Self {
         self.options.response_json = Some(response_json);
         self
@@ -75,7 +75,7 @@ impl Parts {
     ///
     /// # Errors
     ///
-    /// When an interceptor refuses the call.
+    /// Fails if an interceptor refuses the call.
     pub(super) fn begin(&mut self) -> Result<Watch> {
         let mut watch = self.channel.watch(self.method);
         if !self.channel.interceptors().is_empty() {
@@ -218,7 +218,7 @@ impl Parts {
     ///
     /// # Errors
     ///
-    /// When the renewal failed, the deadline passed or the channel was closed before.
+    /// Fails if the renewal failed, or if the deadline passed or the channel was closed first.
     async fn renew(&mut self, session: Option<u64>, at: Option<Instant>) -> Result<()> {
         let (Some(renewer), Some(session)) = (self.channel.renewer(), session) else {
             return Ok(());

@@ -135,9 +135,9 @@ impl<Req: Message> RequestSink<Req> {
     ///
     /// # Errors
     ///
-    /// When the connection is lost, the deadline has passed, or the call has ended. After the end, the
-    /// error is the Volt's own reason once the [`Streaming`](super::Streaming) has read it, and until
-    /// then one of [`ErrorKind::Ended`](crate::ErrorKind).
+    /// Fails if the connection is lost, the deadline has passed, or the call has ended. After the end,
+    /// the error is the Volt's own reason once the [`Streaming`](super::Streaming) has read it, and
+    /// until then one of [`ErrorKind::Ended`](crate::ErrorKind).
     ///
     /// # Cancel safety
     ///

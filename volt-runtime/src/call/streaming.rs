@@ -196,7 +196,7 @@ impl RawStreaming {
     ///
     /// # Errors
     ///
-    /// When the call is refused or fails.
+    /// Fails if the call is refused or fails.
     pub(super) async fn accepted(&mut self, refusal: fn(&Body) -> Option<Status>) -> Result<()> {
         let (opened, mut timer, mut settled) = (Instant::now(), Timer::default(), None);
         poll_fn(|cx| {
@@ -416,8 +416,8 @@ impl<Res: Message> Streaming<Res> {
     ///
     /// # Errors
     ///
-    /// When the Volt refuses, the method fails, the connection is lost, the deadline passes, or a
-    /// response cannot be read. Reading again returns the same error.
+    /// Fails if the Volt refuses, the method fails, the connection is lost, the deadline passes, or
+    /// a response cannot be read. Reading again returns the same error.
     ///
     /// # Cancel safety
     ///

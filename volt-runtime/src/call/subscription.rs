@@ -156,9 +156,10 @@ impl<Res: Message> Subscription<Res> {
     ///
     /// # Errors
     ///
-    /// When the Volt refuses, the method fails, the deadline passes, a response cannot be read, or
-    /// the channel is closed. Also when the connection is lost three times within ten minutes because a
-    /// message exceeds `ConnectOptions::max_message_size`. Reading again returns the same error.
+    /// Fails if the Volt refuses, the method fails, the deadline passes, a response cannot be read,
+    /// or the channel is closed. Also fails if the connection is lost three times within ten minutes
+    /// because a message exceeds `ConnectOptions::max_message_size`. Reading again returns the same
+    /// error.
     ///
     /// # Cancel safety
     ///

@@ -120,7 +120,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When the connection is lost or closing, when too many calls are open, or when the target of
+    /// Fails if the connection is lost or closing, if too many calls are open, or if the target of
     /// the call is invalid.
     pub fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall> {
         let service_id = options.target.as_ref().and_then(|target| target.service_id.as_deref());
@@ -212,7 +212,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When the message's header cannot be read. The connection is then lost.
+    /// Fails if the message's header cannot be read. The connection is then lost.
     pub fn receive(&self, message: Bytes, text: bool) -> Result<()> {
         let frame = read_frame(message, text)
             .inspect_err(|error| self.with(|machine| machine.lose(error)))?;

@@ -111,7 +111,7 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// A configuration error when the host's public key cannot be read.
+    /// Returns a configuration error if the host's public key cannot be read.
     pub(super) fn route(&self, options: &CallOptions) -> Result<Route> {
         let mut destinations = Vec::new();
         if self.relayed {

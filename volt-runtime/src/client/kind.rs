@@ -42,7 +42,7 @@ pub(super) trait Calls: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// When the connection is lost or closing, when too many calls are open, or when the options
+    /// Fails if the connection is lost or closing, if too many calls are open, or if the options
     /// cannot be met.
     fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall>;
 

@@ -67,7 +67,7 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// A configuration error when the address is invalid, or another kind of proxy.
+    /// Returns a configuration error if the address is invalid, or names another kind of proxy.
     pub fn new(address: impl Into<String>) -> Result<Self> {
         let address = address.into();
         read("the proxy", &address)?;
@@ -78,7 +78,7 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// A configuration error that names the variable with an unusable address.
+    /// Returns a configuration error that names the variable with an unusable address.
     pub(super) fn for_host(&self, secure: bool, host: &str) -> Result<Option<Via>> {
         match self.address(&|name| std::env::var(name).ok(), secure, host) {
             Some((source, address)) => read(source, &address).map(Some),
@@ -90,7 +90,7 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// As when connecting.
+    /// Same as when connecting.
     #[doc(hidden)]
     pub fn address_for(&self, secure: bool, host: &str) -> Result<Option<Zeroizing<String>>> {
         let Some((source, address)) = self.address(&|name| std::env::var(name).ok(), secure, host)

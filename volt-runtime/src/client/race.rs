@@ -37,7 +37,7 @@ pub(super) fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 ///
 /// # Errors
 ///
-/// Every address with its failure, when none answered before `until`.
+/// Returns every address with its failure if none answered before `until`.
 pub(super) async fn race<T, F>(
     addresses: &[SocketAddr],
     until: Instant,

@@ -17,7 +17,7 @@ const MAX_HEAD: usize = 16 << 10;
 ///
 /// # Errors
 ///
-/// A description of why there is no tunnel.
+/// Returns a description of why there is no tunnel.
 pub(super) async fn open<S>(stream: &mut S, via: &Via, host: &str, port: u16) -> Result<(), String>
 where
     S: AsyncRead + AsyncWrite + Unpin,

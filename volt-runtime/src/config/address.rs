@@ -70,7 +70,7 @@ impl ClientConfig {
     ///
     /// # Errors
     ///
-    /// When the address is missing or invalid; names the field.
+    /// Fails if the address is missing or invalid; the error names the field.
     pub fn url(&self) -> Result<String> {
         self.dial_address(TransportKind::Websocket).map(|address| address.url)
     }
@@ -80,7 +80,7 @@ impl ClientConfig {
     ///
     /// # Errors
     ///
-    /// As [`url`](Self::url).
+    /// Same as [`url`](Self::url).
     pub(crate) fn dial_address(&self, transport: TransportKind) -> Result<DialAddress> {
         let (part, object, relayed) = match &self.volt.relay {
             Some(RelayConfig::Address(address)) if !address.trim().is_empty() => {
@@ -111,7 +111,7 @@ impl ClientConfig {
     ///
     /// # Errors
     ///
-    /// When the address is invalid.
+    /// Fails if the address is invalid.
     #[cfg(all(feature = "client", feature = "grpc"))]
     pub(crate) fn server_address(&self, target: &crate::Target) -> Result<DialAddress> {
         let field = "host_address".to_owned();

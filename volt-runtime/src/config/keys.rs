@@ -15,7 +15,7 @@ impl ClientConfig {
     ///
     /// # Errors
     ///
-    /// When the system returns no random bytes.
+    /// Fails if the system returns no random bytes.
     pub fn with_new_key(mut self) -> Result<Self> {
         let failed = |error| {
             let message = "a new `credential.key` cannot be generated: the system returned no random \
@@ -37,8 +37,8 @@ impl ClientConfig {
     ///
     /// # Errors
     ///
-    /// When `credential.key` is missing or invalid, or is encrypted and the passphrase is missing or
-    /// wrong.
+    /// Fails if `credential.key` is missing or invalid, or is encrypted and the passphrase is
+    /// missing or wrong.
     pub fn signing_key(&self) -> Result<SigningKey> {
         let pem = self.credential.as_ref().and_then(|credential| credential.key.as_deref());
         let pem = pem.filter(|pem| !pem.trim().is_empty()).ok_or_else(|| {
@@ -78,7 +78,7 @@ impl ClientConfig {
     ///
     /// # Errors
     ///
-    /// When `volt.id` is missing.
+    /// Fails if `volt.id` is missing.
     pub fn volt_id(&self) -> Result<&str> {
         given(self.volt.id.as_ref()).ok_or_else(|| missing("volt.id", "the Volt's DID"))
     }
@@ -88,7 +88,7 @@ impl ClientConfig {
     ///
     /// # Errors
     ///
-    /// When both are missing, or the key cannot be read.
+    /// Fails if both are missing, or the key cannot be read.
     pub fn volt_key(&self) -> Result<VerifyingKey> {
         let public_key = given(self.volt.public_key.as_ref());
         let (field, key) = match (public_key, given(self.volt.ca_pem.as_ref())) {
@@ -115,7 +115,7 @@ impl ClientConfig {
     ///
     /// # Errors
     ///
-    /// As [`volt_key`](Self::volt_key), if it has to be computed.
+    /// Fails if the fingerprint must be computed and [`volt_key`](Self::volt_key) fails.
     pub fn volt_fingerprint(&self) -> Result<String> {
         // As configured, even if it differs from the key's: relays compare it as text.
         match given(self.volt.fingerprint.as_ref()) {

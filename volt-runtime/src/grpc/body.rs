@@ -66,7 +66,7 @@ impl Pipe {
         .into_halves()
     }
 
-    /// As [`new`](Self::new), for the answers of a call, which count for its connection.
+    /// Like [`new`](Self::new), for the answers of a call, which count for its connection.
     #[cfg(feature = "server")]
     pub(crate) fn counted(budget: &Arc<Budget>) -> (Arc<Self>, Outgoing) {
         Self {
@@ -93,7 +93,7 @@ impl Pipe {
     ///
     /// # Errors
     ///
-    /// When the body has ended or is no longer read.
+    /// Fails if the body has ended or is no longer read.
     pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         // Before the budget, because a call that has ended never waits.
         std::task::ready!(self.parts.poll_room(cx))

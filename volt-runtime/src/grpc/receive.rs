@@ -54,7 +54,7 @@ impl Messages {
     ///
     /// # Errors
     ///
-    /// When its messages may be compressed in a way that this side did not announce.
+    /// Fails if its messages may be compressed in a way that this side did not announce.
     pub(crate) fn new<B>(
         body: B,
         headers: &HeaderMap,

@@ -48,7 +48,7 @@ pub(super) fn decode(text: &str) -> Result<(&str, Zeroizing<Vec<u8>>), KeyError>
 ///
 /// # Errors
 ///
-/// When there is no certificate, or the text is not PEM.
+/// Fails if there is no certificate, or the text is not PEM.
 #[cfg(feature = "tls")]
 pub(crate) fn certificates(text: &str) -> Result<Vec<Vec<u8>>, KeyError> {
     let (mut found, mut other, mut rest) = (Vec::new(), None, text);

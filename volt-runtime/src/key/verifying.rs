@@ -105,8 +105,8 @@ impl VerifyingKey {
     ///
     /// # Errors
     ///
-    /// When the text is not PEM, or holds another kind of key; the error names it. [`KeyError::Weak`]
-    /// when the key has a small order.
+    /// Fails if the text is not PEM, or holds another kind of key; the error names it. Returns
+    /// [`KeyError::Weak`] if the key has a small order.
     pub fn from_pem(text: &str) -> Result<Self, KeyError> {
         let (label, der) = pem::decode(text)?;
         if label != pem::PUBLIC_KEY {
@@ -120,7 +120,7 @@ impl VerifyingKey {
     ///
     /// # Errors
     ///
-    /// When the text is not a certificate, or its key is of another kind.
+    /// Fails if the text is not a certificate, or its key is of another kind.
     pub fn from_certificate(text: &str) -> Result<Self, KeyError> {
         let (label, der) = pem::decode(text)?;
         if label != pem::CERTIFICATE {

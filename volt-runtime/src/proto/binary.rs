@@ -83,7 +83,7 @@ fn body(binary: Option<Bytes>, json: Option<String>) -> Body {
 ///
 /// # Errors
 ///
-/// When it is not protobuf, or has none of the known members.
+/// Fails if the payload is not protobuf, or has none of the known members.
 pub(super) fn read(bytes: Bytes) -> Result<Envelope, ProtocolError> {
     let remote = Remote::decode(bytes)
         .map_err(|error| ProtocolError::Protobuf { what: "payload", why: error.to_string() })?;

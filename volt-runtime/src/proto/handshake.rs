@@ -93,7 +93,7 @@ impl CallToken {
     ///
     /// # Errors
     ///
-    /// When the crypto library fails, which is not expected.
+    /// Fails if the crypto library fails, which is not expected.
     pub fn new(
         route: &Route,
         key: &SigningKey,
@@ -128,7 +128,7 @@ impl CallToken {
     ///
     /// # Errors
     ///
-    /// When something does not fit a frame, such as an absurdly long session id.
+    /// Fails if a field does not fit a frame, such as an absurdly long session id.
     pub fn open(&self, call: u64) -> Result<(ClientHandshake, Vec<u8>), ProtocolError> {
         let frame = self.request.encode(call)?;
         let (ephemeral, signer) = (Arc::clone(&self.ephemeral), self.route.signer.clone());
@@ -155,7 +155,7 @@ impl ClientHandshake {
     ///
     /// # Errors
     ///
-    /// As [`CallToken::new`] and [`CallToken::open`].
+    /// Same as [`CallToken::new`] and [`CallToken::open`].
     pub fn begin(
         call: u64,
         route: &Route,
@@ -171,8 +171,8 @@ impl ClientHandshake {
     ///
     /// # Errors
     ///
-    /// [`ProtocolError::Signature`] when it is not signed by the route's signer, and errors for a
-    /// damaged frame or key.
+    /// Returns [`ProtocolError::Signature`] if the body is not signed by the route's signer, or
+    /// another error if the frame or key is damaged.
     pub fn complete(&self, body: Bytes) -> Result<CallKey, ProtocolError> {
         let reply = KeyReply::decode(body)?;
         // Before the key is used: it may be that of an attacker in between.
@@ -197,17 +197,17 @@ impl ServerHandshake {
     ///
     /// # Errors
     ///
-    /// When the frame is not a key exchange, or is damaged.
+    /// Fails if the frame is not a key exchange, or is damaged.
     pub fn accept(frame: &Frame) -> Result<Self, ProtocolError> {
         Self::accept_after(frame, None)
     }
 
-    /// As [`accept`](Self::accept), for a caller that has already opened a call with the token
+    /// Like [`accept`](Self::accept), for a caller that has already opened a call with the token
     /// `earlier`. If the token is the same, it is neither parsed nor verified again.
     ///
     /// # Errors
     ///
-    /// As [`accept`](Self::accept).
+    /// Same as [`accept`](Self::accept).
     pub fn accept_after(
         frame: &Frame,
         earlier: Option<&Arc<Token>>,
@@ -237,7 +237,7 @@ impl ServerHandshake {
     ///
     /// # Errors
     ///
-    /// As [`agree`](Self::agree).
+    /// Same as [`agree`](Self::agree).
     pub fn reply(
         &self,
         call: u64,
@@ -252,7 +252,7 @@ impl ServerHandshake {
     ///
     /// # Errors
     ///
-    /// [`ProtocolError::PeerKey`] when the token carries no usable key.
+    /// Returns [`ProtocolError::PeerKey`] if the token carries no usable key.
     pub fn agree(&self, answer: &Answer) -> Result<CallKey, ProtocolError> {
         self.key(&answer.ephemeral)
     }
@@ -275,16 +275,16 @@ impl Answer {
     ///
     /// # Errors
     ///
-    /// When the crypto library fails, which is not expected.
+    /// Fails if the crypto library fails, which is not expected.
     pub fn new(identity: &SigningKey) -> Result<Self, ProtocolError> {
         Self::with_nonce(identity, Ephemeral::generate()?, crypto::random_iv()?)
     }
 
-    /// As [`new`](Self::new), for replaying a recorded call.
+    /// Like [`new`](Self::new), for replaying a recorded call.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// Same as [`new`](Self::new).
     pub fn with_nonce(
         identity: &SigningKey,
         ephemeral: Ephemeral,
@@ -298,7 +298,7 @@ impl Answer {
     ///
     /// # Errors
     ///
-    /// When a field does not fit its length prefix, which is not expected.
+    /// Fails if a field does not fit its length prefix, which is not expected.
     pub fn encode(&self, call: u64) -> Result<Vec<u8>, ProtocolError> {
         self.reply.encode(call)
     }

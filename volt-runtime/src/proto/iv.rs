@@ -86,7 +86,7 @@ fn marks() -> Result<&'static Marks, ProtocolError> {
 ///
 /// # Errors
 ///
-/// When the system returns no random bytes, or the crypto library fails.
+/// Fails if the system returns no random bytes, or the crypto library fails.
 pub(super) fn draw(end: End) -> Result<[u8; IV_LEN], ProtocolError> {
     IVS.with_borrow_mut(|drawn| {
         let (ivs, left) = &mut drawn[end as usize];

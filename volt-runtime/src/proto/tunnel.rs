@@ -84,7 +84,7 @@ impl TunnelFrame {
     ///
     /// # Errors
     ///
-    /// When the frame is damaged or opens no call.
+    /// Fails if the frame is damaged or opens no call.
     #[cfg(all(feature = "client", feature = "grpc"))]
     pub(crate) fn from_opening(frame: &Frame) -> Result<Self, ProtocolError> {
         let opened = super::handshake::ServerHandshake::accept(frame)?;
@@ -95,7 +95,7 @@ impl TunnelFrame {
     ///
     /// # Errors
     ///
-    /// When the frame is damaged.
+    /// Fails if the frame is damaged.
     pub fn from_target(frame: Frame) -> Result<Self, ProtocolError> {
         if frame.kind == FrameKind::KeyExchange {
             let KeyReply { key, nonce, signature } = KeyReply::decode(frame.body)?;
@@ -112,7 +112,7 @@ impl TunnelFrame {
     ///
     /// # Errors
     ///
-    /// When the frame is damaged.
+    /// Fails if the frame is damaged.
     pub fn from_caller(body: Bytes) -> Result<Self, ProtocolError> {
         let sealed = Sealed::decode(body)?;
         Ok(match &*sealed.metadata {
@@ -132,7 +132,7 @@ impl TunnelFrame {
     ///
     /// # Errors
     ///
-    /// When a field is too long for a frame, or callers do not receive this kind of frame.
+    /// Fails if a field is too long for a frame, or callers do not receive this kind of frame.
     pub fn to_caller(&self, call: u64) -> Result<Vec<u8>, ProtocolError> {
         match self {
             Self::KeyExchange { key, nonce, signature } => {
@@ -154,7 +154,7 @@ impl TunnelFrame {
     ///
     /// # Errors
     ///
-    /// When a field is too long for a frame, or targets do not receive this kind of frame.
+    /// Fails if a field is too long for a frame, or targets do not receive this kind of frame.
     pub fn to_target(&self, call: u64) -> Result<Frame, ProtocolError> {
         let frame = match self {
             Self::Open { token, via } => {

@@ -40,7 +40,7 @@ impl<Req: Message> Requests<Req> {
     ///
     /// # Errors
     ///
-    /// [`Code::InvalidArgument`] when a request cannot be read. Handlers pass it on with `?`.
+    /// Returns [`Code::InvalidArgument`] if a request cannot be read. Handlers pass it on with `?`.
     ///
     /// # Cancel safety
     ///
@@ -118,7 +118,8 @@ impl<Res: Message> Responses<Res> {
     ///
     /// # Errors
     ///
-    /// [`Code::Cancelled`] when the caller has cancelled or disconnected: the handler should stop.
+    /// Returns [`Code::Cancelled`] if the caller has cancelled or disconnected: the handler should
+    /// stop.
     ///
     /// # Cancel safety
     ///

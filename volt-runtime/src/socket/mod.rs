@@ -79,7 +79,7 @@ pub(crate) fn unix_now() -> u64 {
 ///
 /// # Errors
 ///
-/// When the message's header cannot be read. Its call is then unknown, so the connection fails.
+/// Fails if the message's header cannot be read. Its call is then unknown, so the connection fails.
 pub(crate) fn read_frame(message: bytes::Bytes, text: bool) -> Result<Frame> {
     let frame = if text { crate::proto::legacy::decode(message) } else { Frame::decode(message) };
     frame.map_err(|error| Error::protocol("a frame cannot be read").with_source(error))

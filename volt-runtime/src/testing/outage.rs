@@ -70,7 +70,7 @@ impl Outage {
         self.lose_with(Error::connection("the connection was lost on demand"));
     }
 
-    /// As [`lose`](Self::lose), with a reason.
+    /// Like [`lose`](Self::lose), with a reason.
     pub fn lose_with(&self, reason: Error) {
         let state = ConnectionState::Reconnecting { failed_attempts: 0, reason: reason.clone() };
         self.0.lose(reason, state);
@@ -142,7 +142,7 @@ impl Line {
     ///
     /// # Errors
     ///
-    /// While the connection is lost.
+    /// Fails while the connection is lost.
     fn losses(&self) -> Result<u64> {
         let state = self.state();
         match &state.lost {

@@ -192,7 +192,7 @@ fn hide_at(place: &str, value: &mut Value) {
 ///
 /// # Errors
 ///
-/// When the message has no JSON form.
+/// Fails if the message has no JSON form.
 pub(super) fn request(
     method: &Method,
     message: &dyn Payload,

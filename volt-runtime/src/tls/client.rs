@@ -44,7 +44,7 @@ pub(crate) struct Tls {
 impl Tls {
     /// # Errors
     ///
-    /// A configuration error that names the field.
+    /// Returns a configuration error that names the invalid field.
     pub(crate) fn new(
         host: &str,
         config: &ClientConfig,

@@ -30,7 +30,7 @@ async fn errors(answer: fn(&mut Call)) -> [Error; 2] {
     [unary, streamed]
 }
 
-/// As [`errors`], which must be alike.
+/// Like [`errors`], for errors that must all be alike.
 async fn error(answer: fn(&mut Call)) -> Error {
     let [unary, streamed] = errors(answer).await;
     let facts = |error: &Error| (error.kind(), error.code(), error.executed());

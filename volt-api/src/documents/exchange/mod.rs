@@ -204,7 +204,7 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// When the call must be ended.
+    /// Fails if the call must be ended.
     pub fn receive(&mut self, now: Instant, message: SyncDocumentResponse) -> Result<()> {
         if self.call.phase == Phase::Closed {
             return Ok(());
@@ -315,7 +315,7 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// When the call must be ended.
+    /// Fails if the call must be ended.
     pub fn next_message(&mut self, now: Instant) -> Result<Option<SyncDocumentRequest>> {
         if self.call.start.is_some() {
             return Ok(self.call.start.take());
@@ -392,7 +392,7 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// When the Volt has not answered in time: the call must be ended.
+    /// Fails if the Volt has not answered in time. The call must then be ended.
     pub fn expired(&mut self, now: Instant) -> Result<()> {
         if self.call.deadline.is_none_or(|deadline| now < deadline) {
             return Ok(());

@@ -116,7 +116,7 @@ impl Replica {
     ///
     /// # Errors
     ///
-    /// When the update cannot be applied, or only in part.
+    /// Fails if the update cannot be applied, or only in part.
     pub fn apply(&self, mut transaction: TransactionMut<'_>, update: Checked) -> Result<()> {
         let Checked { update, summary } = update;
         lock(&self.nesting).admit(&transaction, summary).map_err(unfit)?;
@@ -143,7 +143,7 @@ impl Replica {
 ///
 /// # Errors
 ///
-/// When it does not decode, or would need too much memory.
+/// Fails if the update does not decode, or would need too much memory.
 pub fn decode(update: &[u8]) -> Result<Checked> {
     // Before the library, which recurses as deep as an update is nested: nothing catches that.
     let max_cost = SMALL.saturating_add(FOR_EACH.saturating_mul(update.len() as u64));
@@ -159,7 +159,7 @@ pub fn decode(update: &[u8]) -> Result<Checked> {
 ///
 /// # Errors
 ///
-/// When the state vector does not decode.
+/// Fails if the state vector does not decode.
 pub fn beyond(transaction: &impl ReadTxn, vector: &[u8]) -> Result<Vec<u8>> {
     let vector = if vector.is_empty() {
         StateVector::default()

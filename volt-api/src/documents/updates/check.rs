@@ -56,7 +56,7 @@ impl From<Malformed> for Unfit {
 ///
 /// # Errors
 ///
-/// When the library must not read it.
+/// Fails if the library cannot read the update safely.
 pub fn check(update: &[u8], max_cost: u64) -> Result<Summary> {
     let mut walk = Walk::new(update, max_cost)?;
     walk.update()?;
@@ -74,7 +74,7 @@ pub(super) fn blocks(update: &[u8]) -> Result<HashMap<u64, Vec<Block>>> {
 ///
 /// # Errors
 ///
-/// When the library must not read it.
+/// Fails if the library cannot read the update safely.
 pub fn check_state_vector(state_vector: &[u8]) -> Result<()> {
     let mut bytes = Bytes::new(state_vector);
     let clients = bytes.length()?;

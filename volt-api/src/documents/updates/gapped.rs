@@ -46,7 +46,7 @@ impl Gapped {
     ///
     /// # Errors
     ///
-    /// When the library must not apply it.
+    /// Fails if the library cannot apply the update safely.
     pub fn admit(&mut self, document: &impl ReadTxn, update: &[u8]) -> Result<(), Unfit> {
         if !self.matters(document) {
             return Ok(());

@@ -89,8 +89,8 @@ impl IntoFuture for Follow {
     ///
     /// # Errors
     ///
-    /// If there is no connection, the Volt refuses the lookup, or history is demanded of a wire that
-    /// does not persist.
+    /// Fails if there is no connection, the Volt refuses the lookup, or history is demanded of a
+    /// wire that does not persist.
     ///
     /// # Cancel safety
     ///
@@ -123,8 +123,9 @@ impl Follower {
     ///
     /// # Errors
     ///
-    /// If the Volt refuses the subscription or the history, the wire is deleted, its table does not
-    /// fit, the client is closed, or the deadline has passed. Later reads return the same error.
+    /// Fails if the Volt refuses the subscription or the history, the wire is deleted, its table
+    /// does not fit, the client is closed, or the deadline has passed. Later reads return the same
+    /// error.
     ///
     /// # Cancel safety
     ///
@@ -137,11 +138,11 @@ impl Follower {
     ///
     /// # Errors
     ///
-    /// As [`event`](Self::event).
+    /// Same as [`event`](Self::event).
     ///
     /// # Cancel safety
     ///
-    /// As [`event`](Self::event).
+    /// Same as [`event`](Self::event).
     pub async fn message(&mut self) -> Result<Option<WireMessage>> {
         loop {
             match self.event().await? {

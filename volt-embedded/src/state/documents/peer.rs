@@ -34,7 +34,7 @@ impl Peer {
     ///
     /// # Errors
     ///
-    /// When the calls of the same identity have too much unread.
+    /// Fails if the calls of the same identity have too many unread bytes.
     pub(super) fn new(call: u64, outbox: Outbox, account: Account) -> Result<Self, Status> {
         let mut state = State { outbox, incoming: 0, account };
         state.account.set(state.held())?;
@@ -58,7 +58,7 @@ impl Peer {
     ///
     /// # Errors
     ///
-    /// When the calls of the same identity have too much unread.
+    /// Fails if the calls of the same identity have too many unread bytes.
     pub(super) fn receiving(&self, bytes: usize) -> Result<(), Status> {
         let mut state = lock(&self.state);
         state.incoming = bytes;

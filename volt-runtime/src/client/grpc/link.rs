@@ -53,7 +53,7 @@ impl Link {
     ///
     /// # Errors
     ///
-    /// When the connection is lost or closing, or when too many calls are open.
+    /// Fails if the connection is lost or closing, or if too many calls are open.
     pub(super) fn open(self: &Arc<Self>, single: bool, max_calls: usize) -> Result<Arc<OpenCall>> {
         let mut state = self.state();
         if let Some(reason) = state.draining.as_ref().or(state.lost.as_ref()) {
@@ -105,7 +105,8 @@ impl Link {
         }
     }
 
-    /// As [`lose`](Self::lose), when the end shows no reason. Open calls may continue.
+    /// Like [`lose`](Self::lose), for a connection that ended without a reason. Open calls may
+    /// continue.
     pub(super) fn end(&self) {
         {
             let mut state = self.state();
@@ -145,7 +146,7 @@ impl Link {
     ///
     /// # Errors
     ///
-    /// When the connection is lost before.
+    /// Fails if the connection is lost first.
     pub(super) async fn greeted(&self) -> Result<()> {
         poll_fn(|cx| {
             if self.state().greeted {

@@ -77,7 +77,7 @@ impl Sealing {
     ///
     /// # Errors
     ///
-    /// As [`Requests::open`], or when the target of the call is invalid.
+    /// Same as [`Requests::open`]; also fails if the target of the call is invalid.
     pub(super) fn open(
         &self,
         requests: &Requests,

@@ -79,7 +79,7 @@ impl Tokens {
     ///
     /// # Errors
     ///
-    /// When it cannot be signed, which is not expected.
+    /// Fails if the token cannot be signed, which is not expected.
     pub(super) fn get(&self, options: &CallOptions) -> Result<HeaderValue> {
         let host = options.target.as_ref().and_then(|target| target.host_client_id.as_deref());
         self.token(host.unwrap_or(&self.volt_id), options.fresh_key, unix_now())

@@ -148,7 +148,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When the connection is lost or closing, when too many calls are open, or when the token does
+    /// Fails if the connection is lost or closing, if too many calls are open, or if the token does
     /// not fit a frame.
     pub fn open(
         &mut self,
@@ -169,7 +169,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When the connection is lost or closing, or when too many calls are open.
+    /// Fails if the connection is lost or closing, or if too many calls are open.
     pub fn open_legacy(
         &mut self,
         now: Instant,
@@ -187,7 +187,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// As [`open_legacy`](Self::open_legacy).
+    /// Same as [`open_legacy`](Self::open_legacy).
     pub fn take_preopened(
         &mut self,
         now: Instant,
@@ -208,7 +208,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When the token does not fit a frame.
+    /// Fails if the token does not fit a frame.
     pub fn preopen(&mut self, now: Instant, token: &CallToken) -> Result<()> {
         let id = self.next_id();
         let (handshake, frame) = token.open(id).map_err(cannot_open)?;

@@ -259,7 +259,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When the connection is lost.
+    /// Fails if the connection is lost.
     pub fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.outbox.poll_room(cx).map_err(|reason| reason.unwrap_or_else(closed))
     }

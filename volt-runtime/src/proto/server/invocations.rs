@@ -34,7 +34,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// The reason for rejecting the call.
+    /// Returns the reason for rejecting the call.
     pub(super) fn begin_exchange(&mut self, now: Instant) -> Result<(), &'static str> {
         if self.running() >= self.limits.max_calls {
             return Err(TOO_MANY_CALLS);
@@ -101,7 +101,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When the call has failed meanwhile.
+    /// Fails if the call has failed meanwhile.
     pub fn poll_forward(
         &mut self,
         now: Instant,
@@ -149,7 +149,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// The status that ends the call, which must not run.
+    /// Returns the status that ends the call, which must not run.
     pub fn invoke(&mut self, id: u64, asked: bool) -> Result<(), Status> {
         if self.over {
             return Err(Status::new(Code::Unavailable, NOT_EXECUTED));

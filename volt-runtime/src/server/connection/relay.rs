@@ -140,7 +140,7 @@ impl RelayedCall {
     ///
     /// # Errors
     ///
-    /// When the connection is lost.
+    /// Fails if the connection is lost.
     ///
     /// # Cancel safety
     ///

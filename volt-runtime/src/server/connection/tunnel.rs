@@ -37,8 +37,9 @@ impl Tunnel {
         Self(ServerSide::tunnel(endpoint))
     }
 
-    /// As [`new`](Self::new), for the frames of one call in the messages of `VoltAPI/Invoke`. Returns
-    /// `None` if the stream does not come straight over gRPC, for example from another tunnel.
+    /// Like [`new`](Self::new), for the frames of one call in the messages of `VoltAPI/Invoke`.
+    /// Returns `None` if the stream does not come straight over gRPC, for example from another
+    /// tunnel.
     ///
     /// The call shares the limits of the stream's connection, and its caller's session lifts those of
     /// strangers.
@@ -52,7 +53,7 @@ impl Tunnel {
     ///
     /// # Errors
     ///
-    /// When the frame is damaged or is not a caller's frame. Other calls are not affected.
+    /// Fails if the frame is damaged or is not a caller's frame. Other calls are not affected.
     ///
     /// # Cancel safety
     ///

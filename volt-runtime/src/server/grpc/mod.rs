@@ -58,7 +58,7 @@ const SEND_BUFFER: usize = 256 << 10;
 ///
 /// # Errors
 ///
-/// When the listener has no address.
+/// Fails if the listener has no address.
 pub fn serve_grpc(
     listener: TcpListener,
     endpoint: impl Into<Arc<ServiceHost>>,
@@ -66,7 +66,7 @@ pub fn serve_grpc(
     listener::start(listener, Grpc { tls: None, endpoint: endpoint.into() })
 }
 
-/// As [`serve_grpc`], over TLS.
+/// Like [`serve_grpc`], over TLS.
 ///
 /// If `tls` [accepts](ServerTls::accepting_clients_of) certificates of clients, the key of a client's
 /// certificate authenticates its calls that have no token:
@@ -74,7 +74,7 @@ pub fn serve_grpc(
 ///
 /// # Errors
 ///
-/// As [`serve_grpc`].
+/// Same as [`serve_grpc`].
 #[cfg(feature = "tls")]
 pub fn serve_grpc_tls(
     listener: TcpListener,

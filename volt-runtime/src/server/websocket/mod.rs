@@ -59,12 +59,13 @@ const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 ///
-/// When the listener has no address.
+/// Fails if the listener has no address.
 pub fn serve(listener: TcpListener, endpoint: impl Into<Arc<ServiceHost>>) -> io::Result<Server> {
     listener::start(listener, Websockets::new(None, endpoint))
 }
 
-/// As [`serve`], over TLS. Clients that connect without TLS receive an HTTP status that explains it.
+/// Like [`serve`], over TLS. Clients that connect without TLS receive an HTTP status that explains
+/// it.
 ///
 /// The handshake is done in the connection's own task, within
 /// [`handshake_timeout`](crate::server::ServerOptions::handshake_timeout), so a slow client does not block
@@ -72,7 +73,7 @@ pub fn serve(listener: TcpListener, endpoint: impl Into<Arc<ServiceHost>>) -> io
 ///
 /// # Errors
 ///
-/// As [`serve`].
+/// Same as [`serve`].
 #[cfg(feature = "tls")]
 pub fn serve_tls(
     listener: TcpListener,

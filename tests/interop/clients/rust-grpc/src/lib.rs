@@ -12,7 +12,7 @@ pub type Result<T, E = String> = std::result::Result<T, E>;
 ///
 /// # Errors
 ///
-/// When the configuration cannot be used, or the Volt does not admit the client.
+/// Fails if the configuration cannot be used, or the Volt does not admit the client.
 pub async fn connect(config: Value) -> Result<VoltClient> {
     let mut client = VoltClient::new().map_err(text)?;
     let options = InitialiseOptions::default();

@@ -23,7 +23,8 @@ const GAP: u8 = 10;
 ///
 /// # Errors
 ///
-/// When the library cannot read what it has written, because it has taken a damaged update before.
+/// Fails if the library cannot read what it has written, because it has taken a damaged update
+/// before.
 pub fn missing(transaction: &impl ReadTxn, state: &StateVector) -> Result<Vec<u8>, Error> {
     let update = beyond(transaction, state);
     let store = transaction.store();
@@ -58,7 +59,7 @@ pub fn of_transaction(transaction: &TransactionMut<'_>) -> Vec<u8> {
 ///
 /// # Errors
 ///
-/// When one of them does not decode.
+/// Fails if one of them does not decode.
 pub fn merge<T: AsRef<[u8]>>(updates: &[T]) -> Result<Vec<u8>, Error> {
     let updates = updates.iter().map(|update| Update::decode_v2(update.as_ref()));
     let updates = updates.collect::<Result<Vec<_>, _>>()?;

@@ -22,7 +22,7 @@ fn facts(pool: &DescriptorPool) -> Facts {
     let mut facts = Facts::new();
     let mut say = |name: &str, kind: &'static str, of: Vec<(&'static str, String)>| {
         let of = of.into_iter().chain([("kind", kind.to_owned())]).collect();
-        assert!(facts.insert(name.to_owned(), of).is_none(), "{name} is there twice");
+        assert!(facts.insert(name.to_owned(), of).is_none(), "{name} occurs twice");
     };
     let is_own = |name: &str| !name.starts_with("google.protobuf.");
     for service in pool.services() {

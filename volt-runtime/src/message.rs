@@ -75,7 +75,7 @@ impl<M: Message> Payload for M {
     }
 
     fn write_protobuf(&self, out: &mut Vec<u8>) {
-        // A vector never lacks room.
+        // Writing to a vector cannot fail.
         self.encode_raw(out);
     }
 }

@@ -21,7 +21,7 @@
 //! transport enforces its own limits and reports in [`Error::executed`](crate::Error::executed) whether
 //! the peer can have acted.
 //!
-//! An own transport is for tests and for other wire formats: implement [`Transport`] and pass it to
+//! A custom transport is for tests and for other wire formats: implement [`Transport`] and pass it to
 //! [`Channel::new`](crate::Channel::new).
 
 use std::{
@@ -56,8 +56,8 @@ pub use crate::{
 /// effect: [`own_connection`](CallOptions::own_connection), [`overflow`](CallOptions::overflow),
 /// `preopened_calls`, and without a relay `key_exchange_timeout`.
 ///
-/// A slow reader delays its own call, unless the unread responses of all calls, of up to 1 MiB each,
-/// fill [`connection_buffer`](crate::ConnectOptions::connection_buffer). Then all calls wait until it reads.
+/// A slow reader delays only its own call, unless the unread responses of all calls, of up to 1 MiB each, fill
+/// [`connection_buffer`](crate::ConnectOptions::connection_buffer). Then all calls wait until it reads.
 ///
 /// # Errors over gRPC
 ///

@@ -237,7 +237,7 @@ impl<'a> Validator<'a> {
             let mut texts: Vec<_> = values.iter().map(Value::to_string).collect();
             texts.sort_unstable();
             if texts.windows(2).any(|pair| pair[0] == pair[1]) {
-                return Err("an element is there twice".to_owned());
+                return Err("an element occurs twice".to_owned());
             }
         }
         // Older schemas have the list in `items`, and the schema of the others in `additionalItems`.

@@ -290,7 +290,7 @@ impl<Req: Message, Res: Message> BidiCall<Req, Res> {
 }
 
 // The code below is generic over the messages of a call, so every program compiles it for each method
-// that it calls. It only converts messages; everything else is compiled once, in `Parts`.
+// that it calls. It only converts messages, so everything else is compiled once, in `Parts`.
 
 impl<Req: Message, Res: Message> IntoFuture for UnaryCall<Req, Res> {
     type Output = Result<Res>;

@@ -49,7 +49,7 @@ use crate::{error::Result, message::Message};
 /// ```
 #[derive(Debug)]
 pub struct Duplex<Req, Res> {
-    // Dropped first, so that dropping the whole cancels rather than half-closes.
+    // This half is dropped first, so that dropping the call cancels it rather than half-closing it.
     responses: Streaming<Res>,
     requests: RequestSink<Req>,
 }

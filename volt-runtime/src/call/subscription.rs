@@ -4,9 +4,9 @@
 //! connection's own, for a Volt that cannot be reached, and one here, for a Volt that can be reached but
 //! ends the call each time.
 //!
-//! The states: `Open` reads the call's responses. An error that may pass leads to `Opening`, which waits
-//! for the backoff and the connection, opens the call, sends the request and waits until the call counts
-//! as accepted; then back to `Open`. `Ended` and `Failed` are final.
+//! The states: `Open` reads the call's responses. A temporary error leads to `Opening`, which waits for
+//! the backoff and the connection, opens the call, sends the request and waits until the call counts as
+//! accepted; then back to `Open`. `Ended` and `Failed` are final.
 
 use std::{
     fmt,
@@ -89,7 +89,7 @@ pub struct Subscription<Res> {
 }
 
 /// The call fails if this many messages are too large within the time below: it would receive the
-/// same message again and again.
+/// same message repeatedly.
 const MAX_OVERSIZED: u32 = 3;
 const OVERSIZED_WITHIN: Duration = Duration::from_mins(10);
 

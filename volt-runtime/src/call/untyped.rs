@@ -81,7 +81,7 @@ impl UntypedCall {
 /// Both halves of an [`UntypedCall`]. Dropping it cancels the call.
 #[derive(Debug)]
 pub struct UntypedDuplex {
-    // Dropped first, so that dropping the whole cancels rather than half-closes.
+    // This half is dropped first, so that dropping the call cancels it rather than half-closing it.
     stream: RawStreaming,
     sink: RawSink,
 }

@@ -40,7 +40,7 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct Upload<Req, Res> {
-    // Dropped first, so that dropping the whole cancels.
+    // This half is dropped first, so that dropping the call cancels it.
     stream: RawStreaming,
     sink: RawSink,
     types: PhantomData<fn(Req) -> Res>,

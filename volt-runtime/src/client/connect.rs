@@ -1,4 +1,4 @@
-//! Connecting: the choice of a transport.
+//! Chooses a transport and connects.
 
 use std::sync::Arc;
 

@@ -105,7 +105,7 @@ impl Identity {
     /// | target | audience | signer | hops |
     /// |---|---|---|---|
     /// | the Volt | Volt | Volt | none |
-    /// | the Volt behind a relay | Volt | Volt | Volt |
+    /// | a Volt behind a relay | Volt | Volt | Volt |
     /// | a relayed service | host | host | host |
     /// | a relayed service of a Volt behind a relay | host | host | Volt, host |
     ///

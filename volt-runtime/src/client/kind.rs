@@ -61,6 +61,6 @@ pub(super) trait Drive: Future<Output = Error> + Send + Unpin + 'static {
     /// Sets a function that is called when the connection is lost, before its calls fail.
     fn on_lost(&mut self, call: impl FnOnce(&Error) + Send + 'static);
 
-    /// Loses the connection. Does nothing if it has ended before.
+    /// Loses the connection. Does nothing if the connection has already ended.
     fn lost(&mut self, reason: &Error);
 }

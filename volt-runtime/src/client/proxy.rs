@@ -15,12 +15,12 @@ use crate::{Error, Result, redact};
 /// The HTTP proxy of the connections.
 ///
 /// The default is the [environment's](Self::from_environment). The client opens a tunnel with
-/// `CONNECT`, for `https://` and for `http://` addresses, and then does as with a direct connection:
-/// a proxy between client and Volt sees what the network would see. Loopback targets, which include
-/// `localhost` and the names below it, never use a proxy.
+/// `CONNECT`, for `https://` and for `http://` addresses, and then uses it like a direct connection:
+/// the proxy sees what the network would see. Loopback targets, which include `localhost` and the
+/// names below it, never use a proxy.
 ///
 /// Through a proxy, the client does not resolve the target's name. Without TLS, a name is therefore
-/// refused unless plaintext is [allowed](crate::ClientConfig::with_plaintext).
+/// rejected unless plaintext is [allowed](crate::ClientConfig::with_plaintext).
 ///
 /// A user name and password in the proxy's address are sent to it with basic authentication, and never
 /// printed.

@@ -1,7 +1,7 @@
 //! Tunnels through an HTTP proxy (`CONNECT`, RFC 9110, 9.3.6).
 //!
-//! The exchange is one request and the head of one answer, so it is written by hand. An HTTP client
-//! could also read ahead into the tunnel.
+//! The exchange is one request and the head of one answer, so the code is written by hand. An HTTP
+//! client could also read ahead into the tunnel.
 
 use std::{fmt::Write as _, io};
 

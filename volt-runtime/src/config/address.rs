@@ -1,7 +1,7 @@
 //! The address that a client connects to.
 //!
-//! The choice of the field is that of the published clients: the relay if there is one, else the Volt's
-//! HTTP address, with `/api` appended. An address that is not understood as a whole is an error: a
+//! The field is chosen as by the published clients: the relay if there is one, else the Volt's HTTP
+//! address, with `/api` appended. An address that is not understood as a whole is an error: a
 //! typing mistake must not send tokens elsewhere.
 
 use super::{
@@ -142,7 +142,7 @@ impl ClientConfig {
     }
 }
 
-/// Returns whether the only address is one for gRPC, and this build has gRPC.
+/// Returns whether the only address is for gRPC, and this build has gRPC.
 fn announces_grpc(part: &VoltConfig) -> bool {
     let is_host_and_port = |address: &str| !address.contains("://");
     cfg!(feature = "grpc")

@@ -1,7 +1,7 @@
 //! Reading and writing a configuration's file.
 //!
 //! The file holds the client's private key, and a client without it has lost its identity. A write
-//! therefore replaces the file as a whole where it can, with a content that has reached the disk and
+//! therefore replaces the whole file where possible, with content that has reached the disk and
 //! that only the owner can read.
 
 use std::{
@@ -107,8 +107,8 @@ fn replace_with(
     // A link stays a link.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     match write_beside(&path, write, rename) {
-        // A bind mount, a read-only directory, a directory of another owner, or a file of another
-        // owner.
+        // Renaming fails on a bind mount, in a read-only directory, and if the directory or file
+        // has another owner.
         Err(error)
             if path.exists()
                 && matches!(
@@ -224,7 +224,7 @@ mod tests {
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect()
     }
 
-    /// As renaming onto a bind mount fails.
+    /// Fails as renaming onto a bind mount does.
     fn busy(_: NamedTempFile, _: &Path) -> io::Result<()> {
         Err(io::ErrorKind::ResourceBusy.into())
     }

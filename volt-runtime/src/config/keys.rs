@@ -61,8 +61,8 @@ impl ClientConfig {
         })
     }
 
-    /// Reads a key, with the passphrase that is set or, without one, that which the prompt returns. An
-    /// unencrypted key needs neither.
+    /// Reads a key, with the passphrase that is set or, without one, the passphrase that the prompt
+    /// returns. An unencrypted key needs neither.
     fn open(&self, pem: &str) -> Result<SigningKey, KeyError> {
         let open = |passphrase: &str| SigningKey::from_encrypted_pem(pem, passphrase);
         match (SigningKey::from_pem(pem), &self.passphrase, &self.prompt) {
@@ -97,13 +97,13 @@ impl ClientConfig {
             (None, None) => {
                 return Err(missing(
                     "volt.public_key",
-                    "the Volt's public key in PEM, which its answers are checked with",
+                    "the Volt's public key in PEM, which verifies its answers",
                 ));
             }
         };
         key.map_err(|error| {
             Error::configuration(format!(
-                "`{field}` is invalid: {error}. A public key belongs into `volt.public_key`, \
+                "`{field}` is invalid: {error}. A public key belongs in `volt.public_key`, \
                  a certificate into `volt.ca_pem`, both in PEM, Ed25519 or RSA"
             ))
         })

@@ -30,7 +30,7 @@ pub fn rejection(body: &Bytes) -> Result<Option<String>, ProtocolError> {
 
 /// Returns the error in the metadata. It is the sender's claim: the metadata is not authenticated.
 fn read_rejection(sealed: &Sealed) -> Result<Option<String>, ProtocolError> {
-    // Most frames have no metadata, or only the mark of the last frame.
+    // Most frames have no metadata, or only the mark that they are the last frame.
     if frame::is_usual(&sealed.metadata) {
         return Ok(None);
     }
@@ -90,7 +90,7 @@ impl Arriving {
         self.open_sealed(key, sealed)
     }
 
-    /// Like [`open`](Self::open), for a frame that will be opened again in its turn.
+    /// Like [`open`](Self::open), for a frame that will be opened again in order.
     ///
     /// # Errors
     ///

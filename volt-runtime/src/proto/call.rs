@@ -184,7 +184,8 @@ impl Outgoing {
                     }
                     Ok(())
                 })?;
-                // Only now: after a failure the next message still has to name the method.
+                // Change the state only now: after a failure the next message still has to name the
+                // method.
                 self.phase = Phase::Requests;
                 Ok(frame)
             }
@@ -299,7 +300,7 @@ impl Outgoing {
         frame::begin_sealed(&mut out, kind, self.call, metadata, &iv)?;
         let start = out.len();
         write(&mut out)?;
-        // Before the encryption, which would be wasted on a message that is too large.
+        // Check this before the encryption, which would be wasted on a message that is too large.
         self.check_size(out.len())?;
         key.encrypt_from(iv, &mut out, start)?;
         Ok(out)

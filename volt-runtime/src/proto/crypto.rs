@@ -129,7 +129,7 @@ impl CallKey {
     }
 
     fn new(key: &[u8; KEY_LEN], legacy_iv: Option<[u8; IV_LEN]>) -> Result<Self, ProtocolError> {
-        // One for each direction, prepared once for the whole call.
+        // The ciphers of the two directions, prepared once for the whole call.
         let unbound = || UnboundCipherKey::new(&AES_256, key).map_err(|_| failed("AES"));
         Ok(Self {
             legacy_iv,

@@ -195,8 +195,8 @@ fn unescape(text: &mut [u8], mut read: usize) -> (usize, usize) {
     }
 }
 
-/// Moves bytes towards the start. In parts, because `copy_within` is slow when source and
-/// destination are this close.
+/// Moves bytes towards the start. Move the bytes in parts, because `copy_within` is slow when
+/// source and destination are this close.
 fn shift(text: &mut [u8], mut from: usize, mut to: usize, len: usize) {
     const PART: usize = 256;
     let end = from + len;

@@ -27,7 +27,7 @@ pub(super) const SERVER_END: &[u8] = br#"{"server_end":true}"#;
 pub(super) const CALLER_GONE: &[u8] =
     br#"{"client_end":true,"error":"the caller has disconnected"}"#;
 /// The metadata of payloads in the binary form, which are never sent on a websocket: callers over gRPC use
-/// them. The mark keeps the form of a payload while a server hands it on.
+/// them. The mark keeps the encoding of a payload while a server forwards it.
 const BINARY: &[u8] = br#"{"protobuf":true}"#;
 const BINARY_CLIENT_END: &[u8] = br#"{"client_end":true,"protobuf":true}"#;
 const BINARY_SERVER_END: &[u8] = br#"{"server_end":true,"protobuf":true}"#;

@@ -50,7 +50,8 @@ pub struct Via {
 impl Via {
     /// Removes this hop from the remaining route.
     pub fn arrive(&mut self, id: &str) {
-        // A route may begin behind this hop: the caller names it only if it connects through a relay.
+        // A route may begin after this hop: the caller names it only if it connects through a
+        // relay.
         if self.destinations.first().is_some_and(|destination| destination == id) {
             self.destinations.remove(0);
         }
@@ -175,7 +176,7 @@ impl ClientHandshake {
     /// another error if the frame or key is damaged.
     pub fn complete(&self, body: Bytes) -> Result<CallKey, ProtocolError> {
         let reply = KeyReply::decode(body)?;
-        // Before the key is used: it may be that of an attacker in between.
+        // Verify the signature before using the key: it may belong to an attacker in between.
         if !self.signer.verify(&signed(&reply.key, &reply.nonce), &reply.signature) {
             return Err(ProtocolError::Signature);
         }
@@ -217,9 +218,10 @@ impl ServerHandshake {
         }
         let request = KeyRequest::decode(frame.body.clone())?;
         let mut via = Via::read(&request.metadata)?;
-        // It belongs to the token: a relay writes it again.
+        // The header belongs to the token: a relay writes it again.
         let header = via.header.take();
-        // Equal byte for byte, signature included: otherwise the cached verification would not apply.
+        // The tokens must be equal byte for byte, signature included: otherwise the cached
+        // verification would not apply.
         let is_same = |earlier: &&Arc<Token>| {
             header.is_none() && earlier.is(&request.claims, &request.signature)
         };
@@ -337,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pass_lives_at_most_half_as_long_as_its_token() {
+    fn a_token_is_reused_for_at_most_half_of_its_validity() {
         let key = SigningKey::generate().unwrap();
         let (here, there) = (route("here", &key), route("there", &key));
         let pass = CallToken::new(&here, &key, None, Ephemeral::generate().unwrap(), 1000).unwrap();
@@ -351,7 +353,7 @@ mod tests {
 
     /// Each call has its own key; the token is the same, which the server detects.
     #[test]
-    fn calls_that_share_a_pass_share_a_token_and_no_key() {
+    fn calls_that_share_a_token_share_no_key() {
         let (client, volt) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
         let route = route("volt", &volt);
         let ephemeral = Ephemeral::generate().unwrap();

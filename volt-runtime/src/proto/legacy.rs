@@ -221,7 +221,7 @@ impl SealedKeys {
     /// Returns the digest of a token's sealed key, unless that has been seen before.
     fn unknown(&self, token: &Token) -> Result<[u8; 16], ProtocolError> {
         let sealed = token.claims().sk.as_deref().ok_or(ProtocolError::PeerKey)?;
-        // The bytes, because base64 could be written in several ways.
+        // Hash the decoded bytes, because the same key has several base64 encodings.
         let sealed = STANDARD.decode(sealed).map_err(|_| ProtocolError::PeerKey)?;
         let mut key = [0; 16];
         key.copy_from_slice(&digest(&SHA256, &sealed).as_ref()[..16]);

@@ -56,7 +56,7 @@ pub struct Claims {
 impl Claims {
     /// Creates the claims of a call made at `now` (Unix seconds).
     pub fn new(audience: &str, session: Option<&str>, ephemeral_der: &[u8], now: u64) -> Self {
-        // Backdated, as by the published clients: the peer's clock may be behind.
+        // Backdated, as the published clients do, because the peer's clock may be behind.
         Self {
             aud: audience.to_owned(),
             iat: now.saturating_sub(TTL),
@@ -141,7 +141,7 @@ struct Header<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
-    /// Not for this Volt.
+    /// The token is not for this Volt.
     #[error("the token is for another Volt")]
     Audience,
     /// Too old.
@@ -150,10 +150,10 @@ pub enum TokenError {
     /// From the future.
     #[error("the token is not valid yet: compare the clocks")]
     NotYetValid,
-    /// Valid for longer than any token may be.
+    /// The token is valid for longer than the maximum.
     #[error("the token is valid for more than {MAX_VALIDITY} seconds from now")]
     ValidTooLong,
-    /// Not signed by that key.
+    /// The token is not signed by that key.
     #[error("the token's signature is wrong")]
     Signature,
 }
@@ -180,7 +180,7 @@ impl Token {
         raw_claims: &[u8],
         signature: Bytes,
     ) -> Result<Self, ProtocolError> {
-        // Over the claims as they were sent: written again, they could differ in order or spacing.
+        // Verify the claims as they were sent: reserialized, they could differ in order or spacing.
         let signing_input = match header {
             None => signing_input(HEADER.as_bytes(), raw_claims),
             Some(header) => signing_input(&eddsa_header(header)?, raw_claims),
@@ -209,7 +209,7 @@ impl Token {
         let raw_header = decode(header)?;
         let header: Header<'_> =
             serde_json::from_slice(&raw_header).map_err(|error| json_error(&error))?;
-        // An allow list: `none` and symmetric algorithms are not among them.
+        // An allow list, which excludes `none` and symmetric algorithms.
         let algorithm = match header.alg {
             "EdDSA" => KeyAlgorithm::Ed25519,
             "RS256" => KeyAlgorithm::Rsa,
@@ -285,7 +285,7 @@ impl Token {
 
     /// Returns whether the token has the usual header, these claims and this signature, byte for byte.
     pub(super) fn is(&self, raw_claims: &[u8], signature: &[u8]) -> bool {
-        // The signature first, because it nearly always decides.
+        // Compare the signature first, because it nearly always decides.
         self.signature == signature
             && self.algorithm == KeyAlgorithm::Ed25519
             && self.signing_input == signing_input(HEADER.as_bytes(), raw_claims)

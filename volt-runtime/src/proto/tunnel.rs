@@ -1,5 +1,5 @@
-//! Frames of the binary protocol as a relay forwards them: the same fields, in the messages of the
-//! `Connect` and `Invoke` calls instead of websocket messages.
+//! Frames of the binary protocol as a relay forwards them: the same fields, in messages of `Connect`
+//! and `Invoke` calls instead of websocket messages.
 //!
 //! The conversions go both ways and never open a payload. The token gains its JWT header on the way,
 //! because those messages carry it whole.
@@ -51,9 +51,10 @@ pub enum TunnelFrame {
         /// Set if it is the sender's last.
         end: bool,
     },
-    /// The caller has no more to send. A caller over gRPC half-closes its stream, and seals no end.
+    /// The caller has no more to send. A caller over gRPC half-closes its stream, and does not seal
+    /// an end.
     HalfClose,
-    /// The caller has disconnected. It needs no key.
+    /// The caller has disconnected. No key is needed.
     CallerGone,
     /// The call could not be forwarded, or was not accepted.
     Rejected(String),
@@ -101,7 +102,8 @@ impl TunnelFrame {
             let KeyReply { key, nonce, signature } = KeyReply::decode(frame.body)?;
             return Ok(Self::KeyExchange { key, nonce, signature });
         }
-        // Before payloads, because a rejection has the form of one without content.
+        // Check this before payloads, because a rejection has the form of a payload without
+        // content.
         if let Some(reason) = call::rejection(&frame.body)? {
             return Ok(Self::Rejected(reason));
         }
@@ -227,7 +229,7 @@ mod tests {
         assert!(!answer.is_last());
     }
 
-    /// The Rust client of others writes the algorithm second.
+    /// A third-party Rust client writes the algorithm second.
     #[test]
     fn a_token_with_another_header_is_verified_as_it_was_signed() {
         let key = SigningKey::generate().unwrap();

@@ -1,4 +1,4 @@
-//! Shared by client and server: a websocket, the task that owns it, and the state around it.
+//! The websocket that client and server share, the task that owns it, and the state around it.
 //!
 //! A [`Driver`] owns the websocket whole. It moves frames between the socket and a [`Machine`] behind a
 //! lock ([`Shared`]), to which the tasks of calls have access as well. A [`Side`] adds what differs

@@ -102,7 +102,8 @@ struct Line {
 
 #[derive(Default)]
 struct LineState {
-    /// The number of losses. A call belongs to the connection with the number at its opening.
+    /// The number of losses. A call belongs to the connection that had this number when the call
+    /// was opened.
     losses: u64,
     /// The reason for the last loss, until the connection is restored.
     lost: Option<Error>,
@@ -151,7 +152,7 @@ impl Line {
         }
     }
 
-    /// Returns why a call has failed that was opened after this number of losses.
+    /// Returns why a call that was opened after this number of losses has failed.
     fn poll_lost(&self, opened: u64, cx: &Context<'_>) -> Poll<Error> {
         let mut state = self.state();
         if state.losses == opened {

@@ -172,8 +172,8 @@ fn hide_below(value: &mut Value, hidden: &BTreeSet<String>) {
     }
 }
 
-/// Replaces the fields that are secret only in a message at this place: of this type, below this field, or of this
-/// method.
+/// Replaces the fields that are secret only at this place: in a message of this type, below this
+/// field, or of this method.
 fn hide_at(place: &str, value: &mut Value) {
     match value {
         Value::Object(fields) => {

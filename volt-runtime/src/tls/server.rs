@@ -119,7 +119,7 @@ impl ServerTls {
 
     /// Performs the handshake with a client.
     pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<Stream> {
-        // Looked at before rustls reads, whose error would not be readable for such a client.
+        // Check this before rustls reads: such a client could not read rustls's error.
         if is_plain(&stream).await? {
             turn_away(stream, PLAIN).await;
             return Err(io::Error::new(
@@ -183,7 +183,7 @@ fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>> {
         |why: String| Error::configuration(format!("the certificate cannot be used: {why}"));
     match read {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) => Err(unusable("the text holds none".to_owned())),
+        Ok(_) => Err(unusable("the text contains no certificate".to_owned())),
         Err(error) => Err(unusable(error.to_string())),
     }
 }

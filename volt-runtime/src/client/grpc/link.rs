@@ -31,7 +31,7 @@ struct State {
     /// Set if `lost` does not explain why an open call failed.
     unknown: bool,
     on_lost: Option<OnLost>,
-    /// Set when the peer has shown that it speaks HTTP/2.
+    /// Set when the peer has proved that it speaks HTTP/2.
     greeted: bool,
     /// Set when the byte stream must end.
     cut: bool,
@@ -142,7 +142,7 @@ impl Link {
         }
     }
 
-    /// Waits until the peer has shown that it speaks HTTP/2.
+    /// Waits until the peer has proved that it speaks HTTP/2.
     ///
     /// # Errors
     ///
@@ -171,7 +171,7 @@ impl Link {
         .await;
     }
 
-    /// Ends the byte stream, and with it all calls.
+    /// Ends the byte stream and all calls on it.
     pub(super) fn cut(&self) {
         let mut state = self.state();
         state.cut = true;
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn draining_waits_for_due_answers_alone() {
+    async fn draining_waits_only_for_due_answers() {
         let link = Arc::<Link>::default();
         let (due, open, streams) = (
             link.open(true, 9).unwrap(),

@@ -75,7 +75,7 @@ impl ServerSide {
             max_calls: options.max_calls,
             max_key_exchanges: options.max_key_exchanges,
             max_relayed_exchanges: options.max_relayed_exchanges.max(1),
-            // Room for a few messages of the size that strangers may send.
+            // Room for a few messages of the size that unauthenticated clients may send.
             unauthenticated_buffer: options.unauthenticated_message_size.saturating_mul(4).max(1),
             receive_buffer: options.receive_buffer,
             connection_buffer: options.connection_buffer,
@@ -99,7 +99,7 @@ impl ServerSide {
 
     /// Waits until the next frame may be received.
     pub(super) fn poll_receive(&self, cx: &mut Context<'_>) -> Poll<()> {
-        // Another stream of the same connection may have had a session.
+        // Another stream of the same connection may have admitted a session meanwhile.
         let admitted = self.connection.admission().is_admitted();
         self.shared().with(|machine| {
             if admitted {

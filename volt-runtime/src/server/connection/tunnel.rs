@@ -1,8 +1,8 @@
 //! An endpoint whose calls arrive frame by frame over a relay's connection.
 //!
 //! Clients host services this way: the Volt forwards each caller's frames inside the messages of the
-//! client's `Connect` call, and the answers return the same way. The calls are those of a websocket, with
-//! their own keys. The Volt and relays translate fields and cannot read the calls.
+//! client's `Connect` call, and the answers return the same way. The calls are the same as on a
+//! websocket, each with its own key. The Volt and relays translate fields and cannot read the calls.
 
 use std::{
     fmt,
@@ -66,7 +66,8 @@ impl Tunnel {
             let room = poll_fn(|cx| self.0.shared().with(|machine| machine.poll_room(cx)));
             let _ = self.timed(room).await;
         }
-        // Taken when it is accepted: the closure may be polled again while the frame waits in the machine.
+        // The frame is taken when it is accepted: the closure may be polled again while the frame
+        // waits in the machine.
         let mut frame = Some(frame);
         self.timed(poll_fn(|cx| {
             let ready = self.0.poll_receive(cx);
@@ -120,8 +121,8 @@ impl Tunnel {
         self.0.shared().with(|machine| machine.lose(reason));
     }
 
-    /// Drives the timeouts of the calls while waiting for `work`. A tunnel has no task that could
-    /// do so.
+    /// Drives the timeouts of the calls while waiting for `work`. A tunnel has no task of its own
+    /// that could drive them.
     async fn timed<T>(&self, work: impl Future<Output = T>) -> T {
         let (mut work, mut timeouts) = (pin!(work), Timeouts::default());
         poll_fn(|cx| {

@@ -110,7 +110,7 @@ impl Protocol for Grpc {
         );
         let opened = tokio::select! {
             opened = opening => opened,
-            // Do not wait for clients that have not begun.
+            // Do not wait for clients that have not sent a request.
             _ = stopping.changed() => return,
         };
         let (stream, key) = match opened {
@@ -132,13 +132,13 @@ impl Protocol for Grpc {
             _ = timeout(options.drain_timeout, connection.calls().settled()) => {}
         }
         connection.calls().cut();
-        // The ends of the calls are still to be written.
+        // The ends of the calls have not been written yet.
         if let Ok(outcome) = timeout(options.drain_timeout, http).await {
             log(outcome);
         }
     }
 
-    /// Clients see a lost connection, and try again later.
+    /// Clients see a lost connection, and retry later.
     async fn turn_away(self: Arc<Self>, _: TcpStream, _: NoRoom) {}
 }
 

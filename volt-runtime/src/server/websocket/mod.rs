@@ -6,8 +6,8 @@
 //! bytes for the keepalive. The calls are tasks of their own, started by the connection's
 //! [`ServerSide`].
 //!
-//! A client without a session gets a bounded share of everything: places, time for its request, and bytes
-//! in flight. `ServerOptions` lists the limits.
+//! A client without a session has a bounded share of every resource: connections, time for its request, and
+//! bytes in flight. `ServerOptions` lists the limits.
 
 mod arrivals;
 mod connection;
@@ -30,7 +30,7 @@ use crate::{
     tls::ServerTls,
 };
 
-/// The time that a refused connection has for its request, TLS included.
+/// The time within which a refused connection must send its request, TLS included.
 const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Serves a host's services to the clients of `listener`, and answers plain HTTP requests if

@@ -70,7 +70,7 @@ async fn the_token_of_a_sealed_call_serves_no_other_call() {
             call.send(&Note::new("token", 1));
             outcomes.push(call.outcome().await);
         }
-        let text = "the token is that of a sealed call, and authorizes no other";
+        let text = "the token is that of a sealed call, and does not authorize any other";
         let refused = bad(Code::Unauthenticated, text);
         assert_eq!(outcomes, [refused.clone(), good([Note::new("token", 1)]), refused]);
     }

@@ -69,7 +69,7 @@ async fn a_reset_stream_or_a_lost_connection_drops_the_handler() {
 
 /// HTTP/2 shows a reset with these reasons as the end of the body.
 #[tokio::test]
-async fn a_reset_is_no_half_close() {
+async fn a_reset_is_not_a_half_close() {
     for reason in [Reason::NO_ERROR, Reason::CANCEL] {
         let (ends, mut ended) = tokio::sync::mpsc::unbounded_channel();
         let router = Router::new().with(Ends(ends));

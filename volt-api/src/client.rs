@@ -159,7 +159,8 @@ impl Client {
 
     /// Returns the configuration that the client connected with; `None` after
     /// [`from_channel`](Self::from_channel). After [`authenticate`](Self::authenticate) it includes the new
-    /// session, but not one that was [renewed](crate::Authenticate::renew) later: that is in the file.
+    /// session, but not a session that was [renewed](crate::Authenticate::renew) later: that one is only in
+    /// the file.
     pub fn config(&self) -> Option<&ClientConfig> {
         self.config.as_deref()
     }

@@ -67,7 +67,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Turns the timeout into a deadline, when the operation starts.
+    /// Converts the timeout into a deadline when the operation starts.
     pub(crate) fn start(mut self) -> Self {
         // A timeout beyond the clock's range never expires.
         let by_timeout =

@@ -101,7 +101,9 @@ fn choose<'a>(services: &'a [Resource], wanted: &str) -> Result<&'a Resource> {
         several => {
             let ids: Vec<_> = several.iter().map(|service| format!("`{}`", service.id)).collect();
             let ids = ids.join(", ");
-            Err(Error::configuration(format!("several services are `{wanted}`: use one of {ids}")))
+            Err(Error::configuration(format!(
+                "several services match `{wanted}`: use one of {ids}"
+            )))
         }
     }
 }

@@ -133,8 +133,8 @@ impl SyncedDocument {
     ///
     /// Fails if the Volt may not have accepted all edits: it cannot be reached, has refused the document,
     /// or did not read them in time. It has 5 seconds, one second more for each 64 KiB that wait, and 30
-    /// more if the document is not synced yet. The edits are still in the document, and go out when it is
-    /// attached again.
+    /// more if the document is not synced yet. The edits are still in the document, and are sent when it
+    /// is attached again.
     ///
     /// # Cancel safety
     ///

@@ -20,8 +20,9 @@ use crate::{
     volt::{File, FileApiClient, GetFileDescendantsRequest},
 };
 
-/// The source of a download, created by [`FileApiClient::download`]. It is no future yet: choose the target with
-/// [`to_path`](Self::to_path), [`to_writer`](Self::to_writer), [`bytes`](Self::bytes) or [`stream`](Self::stream).
+/// The source of a download, created by [`FileApiClient::download`]. It is not a future yet: choose the target
+/// with [`to_path`](Self::to_path), [`to_writer`](Self::to_writer), [`bytes`](Self::bytes) or
+/// [`stream`](Self::stream).
 #[derive(Debug)]
 #[must_use = "choose where to download to"]
 pub struct DownloadFrom {
@@ -156,11 +157,11 @@ impl IntoFuture for DownloadFile<ToPath> {
     ///
     /// Fails if the Volt refuses the download, the target cannot be written ([`ErrorKind::Io`]), the
     /// content differs from the Volt's file, or a name in a folder cannot be that of a file here; in
-    /// that case nothing is downloaded.
+    /// the last case nothing is downloaded.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future cancels the download. Files that were not complete leave nothing.
+    /// Dropping the future cancels the download. Incomplete files leave nothing behind.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let (job, source, ToPath(path)) = self.start()?;
@@ -285,7 +286,7 @@ impl Job {
             return Err(Error::new(
                 ErrorKind::Conversion,
                 format!(
-                    "the Volt has {one:?} and {other:?}, which are one on the disk of `{}`, because it \
+                    "the Volt has {one:?} and {other:?}, which are the same file on the disk of `{}`, because it \
                      ignores case: rename one",
                     root.display()
                 ),

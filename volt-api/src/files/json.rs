@@ -36,7 +36,7 @@ pub struct ReadJson<T> {
 
 impl FileApiClient {
     /// Replaces the content of a file with a value as JSON, up to 64 MB. Files and folders that are
-    /// missing along the path are created; a path that is a resource alone must exist.
+    /// missing along the path are created; a path that is only a resource must exist.
     ///
     /// ```no_run
     /// # async fn example(client: volt_api::Client) -> volt_api::Result<()> {

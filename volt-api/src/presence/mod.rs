@@ -303,11 +303,11 @@ impl Presence {
     }
 
     /// Sends goodbye and waits until the Volt has received it. Hosted calls whose callers have
-    /// half-closed get up to 5 seconds to finish first; the others are dropped.
+    /// half-closed have up to 5 seconds to finish first; the others are dropped.
     ///
     /// # Errors
     ///
-    /// Fails if the call had already failed.
+    /// Fails if the call has already failed.
     ///
     /// # Cancel safety
     ///

@@ -120,7 +120,7 @@ impl Resolver {
         self
     }
 
-    /// Completes the part of a configuration that describes its Volt. The rest is unchanged.
+    /// Completes the part of a configuration that describes its Volt. Everything else is unchanged.
     ///
     /// ```no_run
     /// # async fn example() -> volt_api::Result<()> {

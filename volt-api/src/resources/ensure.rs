@@ -87,7 +87,7 @@ impl IntoFuture for EnsureWire {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, the wire may have been created. Doing this again finds it.
+    /// If the future is dropped, the wire may have been created. Repeating the operation finds it.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let settings = self.settings.start();
@@ -124,7 +124,7 @@ pub(crate) fn persists(wire: &Resource) -> bool {
     matches!(attribute(wire, "volt:wire-persist"), Some(Value::Boolean(true)))
 }
 
-/// Returns the table of a wire's messages, or nothing for the default.
+/// Returns the table of a wire's messages, or `None` for the default table.
 #[cfg(feature = "wire")]
 pub(crate) fn table_of(wire: &Resource) -> &str {
     match attribute(wire, "volt:wire-persist-table") {
@@ -200,7 +200,8 @@ impl IntoFuture for EnsureDatabase {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, the database may have been created. Doing this again finds it.
+    /// If the future is dropped, the database may have been created. Repeating the operation finds
+    /// it.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let settings = self.settings.start();
@@ -279,7 +280,8 @@ impl IntoFuture for EnsureSyncDatabase {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, the database may have been created. Doing this again finds it.
+    /// If the future is dropped, the database may have been created. Repeating the operation finds
+    /// it.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let settings = self.settings.start();
@@ -294,7 +296,7 @@ impl IntoFuture for EnsureSyncDatabase {
                     .with_create_in_parent_id(folder);
                 Ok(settings.apply(client.save_sync_database(request)).await?.resource)
             };
-            // A synapse has documents too, so the kind is not checked.
+            // A synapse contains documents too, so the kind is not checked.
             Ok(ensure(&settings, &volt, &alias, None, create).await?.resource())
         })
     }

@@ -51,8 +51,8 @@ impl VoltApiClient {
         Operation::new(self.at(path))
     }
 
-    /// Returns whether there is a resource at a path. A Volt that refuses the caller the first part of the path
-    /// returns an error.
+    /// Returns whether there is a resource at a path. If the Volt refuses access to the first part
+    /// of the path, an error is returned.
     pub fn exists(&self, path: impl Into<ResourcePath>) -> Exists {
         Operation::new(ResourceExists(self.at(path)))
     }
@@ -94,7 +94,7 @@ impl FindResource {
 }
 
 impl ListChildren {
-    /// Returns resources of this kind only, such as `volt:file`; or of any of several.
+    /// Returns only resources of this kind, such as `volt:file`. Repeat it to allow several kinds.
     pub fn kind(mut self, kind: impl Into<String>) -> Self {
         self.kind.kind.push(kind.into());
         self

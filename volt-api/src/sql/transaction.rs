@@ -1,4 +1,4 @@
-//! Several statements of which all take effect, or none.
+//! Transactions: several statements that all take effect, or none.
 //!
 //! Not every Volt reports the rows that a statement affected, and without that report nothing marks
 //! the end of a statement that returns no rows. Each statement is therefore followed by one that

@@ -340,7 +340,7 @@ async fn digest_of(path: &Path) -> Result<(digest::Digest, u64)> {
     }
 }
 
-/// Reads a block, which is empty at the end only.
+/// Reads a block, which is empty only at the end.
 async fn read(content: &mut (dyn AsyncRead + Send + Unpin)) -> Result<Vec<u8>> {
     let mut block = Vec::with_capacity(BLOCK);
     match content.take(BLOCK as u64).read_to_end(&mut block).await {

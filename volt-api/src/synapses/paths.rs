@@ -136,7 +136,7 @@ pub struct PathChange<T> {
     pub value: Option<T>,
     /// The old value. `None` if the value was added.
     pub previous: Option<T>,
-    /// The place among the parts of one change, from 0, and the number of parts.
+    /// The position among the parts of one change, from 0, and the number of parts.
     pub part: (u32, u32),
 }
 
@@ -150,8 +150,8 @@ pub enum PathEvent<T> {
     Gap,
 }
 
-/// The changes at some paths of a document. The watch starts again after a lost connection. Dropping it
-/// ends it.
+/// The changes at some paths of a document. The watch starts again after a lost connection.
+/// Dropping it ends the watch.
 #[derive(Debug)]
 pub struct PathWatch<T> {
     changes: Subscription<WatchSynapsePathResponse>,

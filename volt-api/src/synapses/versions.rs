@@ -165,8 +165,8 @@ impl IntoFuture for ListVersions {
                 let before = versions.len();
                 versions
                     .extend(page.into_iter().filter(|one| known.insert(one.version_id.clone())));
-                // The page is empty, though a Volt may have shorter pages than requested; or the Volt
-                // ignores the offset.
+                // Stop if the page is empty (a Volt may return shorter pages than requested), or if
+                // the Volt ignores the offset.
                 if versions.len() == before {
                     return Ok(versions);
                 }

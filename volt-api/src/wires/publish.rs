@@ -39,7 +39,7 @@ struct Target {
 impl Target {
     async fn open(&self, settings: &Settings) -> Result<Call> {
         let mut call = settings.apply(self.client.publish_wire()).await?;
-        // Without a message, this asks for permission only.
+        // Without a message, this only asks for permission.
         call.send(PublishWireRequest::default().with_wire_id(&self.wire)).await?;
         Ok(call)
     }

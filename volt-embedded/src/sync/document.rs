@@ -238,7 +238,8 @@ fn unfit(reason: Unfit) -> Status {
         Unfit::Malformed => invalid("an update cannot be decoded"),
         Unfit::TooLarge => precondition("the update is too large for a document"),
         Unfit::TooDeep => {
-            let message = format!("values are nested too deep: {MAX_NESTING} levels are permitted");
+            let message =
+                format!("values are nested too deeply: {MAX_NESTING} levels are permitted");
             precondition(message)
         }
     }

@@ -56,7 +56,7 @@ fn check_one<'a>(
 ) -> Result<(), String> {
     let keywords = match schema {
         Value::Bool(_) => return Ok(()),
-        Value::Object(_) if depth > MAX_DEPTH => return Err("it is nested too deep".to_owned()),
+        Value::Object(_) if depth > MAX_DEPTH => return Err("it is nested too deeply".to_owned()),
         Value::Object(keywords) => keywords,
         _ => return Err("a schema is an object or a boolean".to_owned()),
     };
@@ -428,7 +428,7 @@ mod tests {
     #[test]
     fn a_value_fits_no_schema_that_takes_too_long() {
         assert!(validated(&json!({"not": {"$ref": "#"}}), &json!(1)).is_err());
-        // A value that is nested too deep does not hide what `not` forbids.
+        // A value that is nested too deeply does not hide what `not` forbids.
         let bad = json!({"anyOf": [
             {"required": ["secret"]},
             {"required": ["next"], "properties": {"next": {"$ref": "#/$defs/bad"}}},

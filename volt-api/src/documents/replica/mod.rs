@@ -45,7 +45,8 @@ pub struct Checked {
 #[derive(Debug, Default)]
 struct Received {
     insertions: IdSet,
-    /// Includes the deletions that follow from the insertions. Known after the update is applied.
+    /// Includes the deletions that follow from the insertions. This is known after the update is
+    /// applied.
     deletions: IdSet,
 }
 
@@ -75,7 +76,7 @@ impl Replica {
             caught(|| updates::of_transaction(transaction)).unwrap_or_default()
         };
         let noted = Arc::clone(&gapped);
-        // Not as an update of the library, which cannot be read if it has a gap.
+        // Do not use the library's update, which cannot be read if it has a gap.
         transaction.observe_transaction_cleanup(origin.clone(), move |transaction, _| {
             lock(&noted).note(transaction);
             let (insertions, deletions) = (transaction.insert_set(), transaction.delete_set());
@@ -145,7 +146,8 @@ impl Replica {
 ///
 /// Fails if the update does not decode, or would need too much memory.
 pub fn decode(update: &[u8]) -> Result<Checked> {
-    // Before the library, which recurses as deep as an update is nested: nothing catches that.
+    // Check this before the library reads the update: its recursion is as deep as the nesting, and
+    // a stack overflow cannot be caught.
     let max_cost = SMALL.saturating_add(FOR_EACH.saturating_mul(update.len() as u64));
     let summary = updates::check(update, max_cost).map_err(unfit)?;
     match caught(|| Update::decode_v2(update)) {
@@ -196,13 +198,13 @@ fn unfit(reason: Unfit) -> Error {
             "the Volt sent an update of the document that needs too much memory for its size",
         ),
         Unfit::TooDeep => {
-            Error::protocol("the Volt sent an update of the document that is nested too deep")
+            Error::protocol("the Volt sent an update of the document that is nested too deeply")
         }
     }
 }
 
 fn unwritable() -> Error {
-    Error::protocol("the document cannot be written: it has taken a damaged update")
+    Error::protocol("the document cannot be written, because a damaged update was applied to it")
 }
 
 #[cfg(test)]

@@ -89,8 +89,8 @@ impl IntoFuture for Follow {
     ///
     /// # Errors
     ///
-    /// Fails if there is no connection, the Volt refuses the lookup, or history is demanded of a
-    /// wire that does not persist.
+    /// Fails if there is no connection, the Volt refuses the lookup, or history is requested of a wire
+    /// that does not persist.
     ///
     /// # Cancel safety
     ///
@@ -134,7 +134,7 @@ impl Follower {
         poll_fn(|cx| self.poll_event(cx)).await
     }
 
-    /// Reads the next message and passes over other events.
+    /// Reads the next message, and skips other events.
     ///
     /// # Errors
     ///

@@ -93,7 +93,8 @@ impl SyncApiClient {
         Operation::new(OneVersion { place, version: version.into() })
     }
 
-    /// Keeps the present content of a document as a version. Awaiting it returns the id of the version.
+    /// Keeps the current content of a document as a version. Awaiting it returns the id of the
+    /// version.
     pub fn create_version(
         &self,
         database: impl Into<String>,

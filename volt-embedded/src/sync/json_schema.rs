@@ -324,7 +324,7 @@ fn is_of_type(value: &Value, name: &str) -> bool {
     }
 }
 
-/// Returns whether two values are equal. The notation of numbers does not matter.
+/// Returns whether two values are equal. Numbers are equal regardless of their notation.
 #[expect(clippy::float_cmp, reason = "JSON Schema compares numbers exactly")]
 fn equal(one: &Value, other: &Value) -> bool {
     match (one.as_f64(), other.as_f64()) {

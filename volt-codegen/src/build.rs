@@ -110,8 +110,8 @@ impl Builder {
     /// there are none, in the folders of the files.
     ///
     /// The files can import those of the Volt API, which are built in; their types are those of
-    /// `volt-api`. Without [`own_volt_api`](Self::own_volt_api), a file that has the name of one of them and other
-    /// definitions is an error.
+    /// `volt-api`. Without [`own_volt_api`](Self::own_volt_api), a file that has the name of one of
+    /// them but other definitions is an error.
     ///
     /// # Errors
     ///
@@ -129,7 +129,7 @@ impl Builder {
         self.compile_telling(files, includes, &mut io::stdout())
     }
 
-    /// Same as [`compile`](Self::compile). The lines for cargo go to `cargo`.
+    /// Same as [`compile`](Self::compile). The lines for cargo are written to `cargo`.
     fn compile_telling<F, I>(
         self,
         files: impl IntoIterator<Item = F>,

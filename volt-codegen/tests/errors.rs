@@ -215,7 +215,7 @@ fn descriptors_with_holes() {
         &error.to_string(),
         &[
             "a.proto:5:3: the field `b` of `a.A` has the type `b.B`, which is not in the descriptors",
-            "  help: hand in the descriptors of all imported files too",
+            "  help: pass the descriptors of all imported files too",
         ],
     );
 }

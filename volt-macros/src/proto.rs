@@ -283,7 +283,7 @@ mod tests {
         assert_eq!(
             expanded(folder.path(), "\"proto/clock.proto\", includes = [\"other\", \"api\"]")
                 .unwrap_err(),
-            "proto/clock.proto: the file is in none of the include folders\n  help: those are other, api"
+            "proto/clock.proto: the file is not in any of the include folders\n  help: those are other, api"
         );
     }
 

@@ -25,8 +25,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let files = FILES[..2].iter().map(|file| before.join(file));
     Builder::default().own_volt_api().file_name("before.rs").compile(files, [&before])?;
 
-    // The whole API of the SDK as a fork, with one more field. It shares all other types with the SDK, which are those of
-    // any version.
+    // The whole API of the SDK as a fork, with one more field. It shares all other types with the
+    // SDK, whatever its version.
     let whole = out.join("whole");
     for (file, text) in VOLT_API {
         let path = whole.join(file);

@@ -1,5 +1,5 @@
-//! The changes between two versions of an API and whom they affect: one small API and one change at
-//! a time.
+//! The changes between two versions of an API and the peers that they affect: one small API and one
+//! change at a time.
 
 #![allow(clippy::unwrap_used)]
 
@@ -43,7 +43,8 @@ fn verdicts(change: &Change) -> [Verdict; 3] {
     [Wire, Json, Source].map(|surface| change.verdict(surface))
 }
 
-/// The only change, and its effects. Traits that a message loses with it are another change.
+/// The only change, and its effects. Traits that a message loses because of it are a separate
+/// change.
 fn change(old: &str, new: &str) -> (String, [Verdict; 3]) {
     let mut report = compared(old, new);
     report.changes.retain(|change| !change.what.starts_with("no longer implements "));

@@ -194,10 +194,10 @@ fn each_difference_is_reported_once() {
             let is = &is[property];
             let in_oneof = !versions.old[name].get("oneof").is_none_or(String::is_empty);
             let skipped = match *property {
-                // Reported for the element that was moved or renamed.
+                // This is reported for the element that was moved or renamed.
                 "file" | "json" => heir.is_some() && direct.is_none(),
                 "oneof" => renamed_oneof(&format!("{holder}.{was}")),
-                // Reported for the oneof.
+                // This is reported for the oneof.
                 "presence" => {
                     in_oneof
                         || versions

@@ -8,7 +8,7 @@ fn error(body: &str) -> String {
 }
 
 fn error_with(files: &[(&str, &str)], changes: &[fn(Options) -> Options]) -> String {
-    try_all(files, changes).expect_err("there is something wrong").to_string()
+    try_all(files, changes).expect_err("the input has an error").to_string()
 }
 
 fn try_all(files: &[(&str, &str)], changes: &[fn(Options) -> Options]) -> Result<(), Error> {
@@ -292,7 +292,7 @@ fn packages_with_one_module() {
         ("a.proto", "syntax = \"proto3\";\npackage a.FooBar;\nmessage A {}"),
         ("b.proto", "syntax = \"proto3\";\npackage a.foo_bar;\nmessage A {}"),
     ];
-    try_all(&files, &[]).expect("the second gets a number");
+    try_all(&files, &[]).expect("the second is numbered");
     let rename: fn(Options) -> Options = |options| options.rename("a.foo_bar", "a.other");
     try_all(&files, &[rename]).expect("or a chosen name");
 }

@@ -134,7 +134,7 @@ fn expand_in(folder: &Path, input: &Input) -> syn::Result<TokenStream> {
     })
 }
 
-/// A macro cannot print a warning. The use of a deprecated item is one.
+/// A macro cannot print a warning. The use of a deprecated item is a warning.
 fn warning(input: &Input, message: impl std::fmt::Display) -> TokenStream {
     let message = message.to_string();
     quote_spanned! {span(input, &message)=>

@@ -26,7 +26,7 @@ pub(super) fn write(
     let client_copy = copy.join("client");
     mirror(&client_source(source)?, &client_copy, &|text| text.replace(CONNECT[0], CONNECT[1]))?;
     let connecting = fs::read_to_string(client_copy.join("src/volt_client.rs"))?;
-    ensure!(connecting.contains(CONNECT[1]), "volt-client-rs now connects differently");
+    ensure!(connecting.contains(CONNECT[1]), "volt-client-rs connects differently than expected");
     mirror(&source.join("src"), &copy.join("src"), &str::to_owned)?;
 
     let manifest = fs::read_to_string(source.join("Cargo.toml"))?.replace(name, patched_name);

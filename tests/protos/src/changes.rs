@@ -27,7 +27,7 @@ use crate::{
 ///
 /// # Errors
 ///
-/// Fails if a break is promised and not seen, or seen and not promised.
+/// Fails if a promised break does not occur, or if another break occurs.
 pub(crate) fn run() -> anyhow::Result<String> {
     let (old, new) = (sources("old")?, sources("new")?);
     let report = diff(&old.compile()?, &new.compile()?, &options())?;

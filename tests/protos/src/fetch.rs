@@ -1,4 +1,4 @@
-//! Fetches packages with the registries' own clients, and keeps them.
+//! Fetches packages with the registries' own clients, and caches them.
 
 use std::{
     fs,

@@ -183,7 +183,7 @@ fn messages_in_values_have_equal_depth_limits() {
     let deepest = (0..16).fold(any(&item()), |one, _| any(&chain(one, 90)));
     let error = json::write(&Holder::default().with_one(deepest), &mut Vec::new(), Form::Plain);
     assert!(error.expect_err("it is too deep").to_string().contains("nested too deeply"));
-    // The limits start again.
+    // The counts start again.
     round_trips(&Holder::default(), "{}");
 }
 

@@ -1,7 +1,7 @@
 //! The published Volt clients, which the interop tests and the benchmarks run.
 //!
-//! Their packages are pinned below `tests/interop/clients`, beside the glue that both kinds of program
-//! use: `client.mjs`, `volt_calls.py` and the library of the Rust package.
+//! Their packages are pinned below `tests/interop/clients`, beside the adapters that both kinds of
+//! program use: `client.mjs`, `volt_calls.py` and the library of the Rust package.
 
 use std::{
     ffi::OsString,
@@ -34,7 +34,7 @@ pub struct Web {
 }
 
 impl Web {
-    /// Installs the client and its glue below `target/clients`, unless they are there.
+    /// Installs the client and its adapter below `target/clients`, unless they are installed.
     pub fn install(root: &Path) -> anyhow::Result<Self> {
         let (source, folder) = (source(root, "js"), root.join("target/clients/js"));
         npm_install(&source, &folder)?;
@@ -85,7 +85,7 @@ impl Grpc {
         copy(program, &self.folder)
     }
 
-    /// The arguments of Node that run a program. A package causes a warning, which is hidden.
+    /// The arguments of Node that run a program. One package prints a warning, which is hidden.
     pub fn arguments(program: PathBuf) -> Vec<OsString> {
         vec!["--no-deprecation".into(), program.into()]
     }
@@ -125,12 +125,13 @@ impl Python {
         Ok(Self { name, program: folder.join("bin/python"), glue })
     }
 
-    /// The interpreter's arguments that run a program. The client causes warnings, which are hidden.
+    /// The interpreter's arguments that run a program. The client prints warnings, which are
+    /// hidden.
     pub fn arguments(program: PathBuf) -> Vec<OsString> {
         vec!["-W".into(), "ignore".into(), program.into()]
     }
 
-    /// The environment in which a program finds the glue.
+    /// The environment in which a program finds the adapter.
     pub fn environment(&self) -> Vec<(&'static str, OsString)> {
         vec![("PYTHONPATH", self.glue.clone().into())]
     }

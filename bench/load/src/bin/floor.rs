@@ -78,7 +78,7 @@ async fn echo(load: &Load) -> Result<Measured> {
     let (span, mut latencies, done) = tokio::select! {
         biased;
         received = receiving => received?,
-        sent = sending => bail!("nothing can be sent any more: {sent:?}"),
+        sent = sending => bail!("sending failed: {sent:?}"),
     };
     let mut measured = span.unwrap_or_else(|| Span::start(load)).finish(done, 0);
     measured.latency = Latency::of(&mut latencies);

@@ -1,8 +1,8 @@
 //! `cargo xtask interop`: the published clients and this SDK run the same scenarios on one Volt.
 //!
 //! Each client has a program that runs one scenario of `tests/interop/scenarios.json` and prints the
-//! result as JSON. Every result must match the scenario and the other clients' results. The published
-//! clients thus test the embedded Volt, and the Volt tests this SDK.
+//! result as JSON. Every result must match the scenario and the other clients' results. This way,
+//! the published clients test the embedded Volt, and the Volt tests this SDK.
 
 pub(crate) mod clients;
 mod scenario;

@@ -1,4 +1,5 @@
-//! `cargo xtask api diff`: the changes between two versions of the API, and whom they affect.
+//! `cargo xtask api diff`: the changes between two versions of the API, and the peers that they
+//! affect.
 
 use std::{
     path::{Path, PathBuf},
@@ -22,7 +23,7 @@ use crate::{
     versions,
 };
 
-/// Reports the changes between two versions of the API, and whom they affect.
+/// Reports the changes between two versions of the API, and the peers that they affect.
 ///
 /// There are three surfaces: peers of the other version that use binary protobuf (wire), those that
 /// use JSON, and Rust code that uses the SDK (source). For the first two, the report also says
@@ -36,8 +37,9 @@ pub(crate) struct Args {
     new: String,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Fail if something breaks on this surface: wire, json or source. `wire:old` denies breaks of old clients
-    /// with a new Volt only, `wire:new` those of new clients with an old Volt; the same for json. May be repeated.
+    /// Fail if something breaks on this surface: wire, json or source. `wire:old` denies only
+    /// breaks of old clients with a new Volt, `wire:new` only those of new clients with an old
+    /// Volt; the same applies to json. May be repeated.
     #[arg(long, value_name = "SURFACE[:CLIENTS]")]
     deny: Vec<Denied>,
     /// An element whose changes are not denied, with all elements inside it. May be repeated.
@@ -212,10 +214,10 @@ fn read(root: &Path, version: &str, npm: &mut Command) -> anyhow::Result<FileDes
     sources.compile().with_context(|| format!("{version} doesn't compile"))
 }
 
-/// The files of a git revision: of the version that the SDK was generated from at that time, unless
-/// a folder is named.
+/// The files of a git revision: those of the named folder, or of the version from which the SDK was
+/// generated at that revision.
 fn revision(root: &Path, revision: &str) -> anyhow::Result<Sources> {
-    ensure!(!revision.starts_with('-'), "git would take it for an option");
+    ensure!(!revision.starts_with('-'), "git would treat it as an option");
     let git = |args: &[&str]| -> anyhow::Result<String> {
         let mut git = Command::new("git");
         let printed = process::output(git.current_dir(root).args(args))?;

@@ -73,7 +73,7 @@ fn denied_changes_fail() {
     ] {
         let error = denied(&renamed, &["wire", deny], &[]).unwrap_err();
         assert_eq!(error, format!("1 changes break {what}"));
-        // The element, or one around it.
+        // The element, or an enclosing one.
         denied(&renamed, &[deny], &["M.a"]).unwrap();
         denied(&renamed, &[deny], &["M"]).unwrap();
         denied(&renamed, &[deny], &["M.", "M.ab", "N"]).unwrap_err();

@@ -22,7 +22,7 @@ use crate::{
     versions,
 };
 
-/// The steps of the gate that an import can affect and that need little time.
+/// The steps of the gate that an import can affect and that take little time.
 const STEPS: [&[&str]; 7] = [
     &["fmt", "--all", "--check"],
     &[
@@ -90,7 +90,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let cargo = |task: &[&str]| {
         println!("cargo {} in {}", task.join(" "), copy.display());
         let mut command = cargo::cargo();
-        // Not an argument: `cargo xtask` runs cargo itself.
+        // Set as a variable, not as an argument, because `cargo xtask` runs cargo itself.
         command.current_dir(&copy).args(task).env("CARGO_TARGET_DIR", work.join("target"));
         process::run(&mut command)
     };

@@ -68,7 +68,7 @@ pub async fn start(
             grpc_config.volt.address = Some(address);
             grpc_config.volt.ca_pem = Some(certificate.clone());
             if let Some(credential) = &mut grpc_config.credential {
-                // The published client trusts this one.
+                // The published client trusts this authority.
                 credential.ca = Some(certificate.clone());
             }
             let mut tls = ServerTls::new(certificate, key)?;

@@ -1,5 +1,5 @@
-//! Glue around the published Rust client for gRPC, `volt-client-grpc`, for the interop tests and the
-//! benchmarks.
+//! Adapter for the published Rust client for gRPC, `volt-client-grpc`, for the interop tests and
+//! the benchmarks.
 
 use serde_json::{Value, json};
 use volt_client_grpc::{ConfigSource, InitialiseOptions, VoltClient};

@@ -110,7 +110,7 @@ fn forks_of_the_volt_api_that_are_not_declared() {
     assert_says(
         &error,
         &[
-            "tdx/volt_api/volt/v1/status.proto: the file has the name of one of the Volt API, and other \
+            "tdx/volt_api/volt/v1/status.proto: the file has the name of a file of the Volt API, but other \
              definitions: `tdx.volt_api.volt.v1.Status.code`",
             "  help: if these files are your version of the Volt API, say so: `--own-volt-api` of the program, \
              `own_volt_api = true` of the macro, `Builder::own_volt_api` in a build script",
@@ -124,7 +124,7 @@ fn forks_of_the_volt_api_that_are_not_declared() {
     ] {
         let files = [(name, broken.as_str())];
         let error = error_with(&files, &options);
-        assert!(error.contains("and other definitions"), "{error}");
+        assert!(error.contains("but other definitions"), "{error}");
     }
     // A copy is the same as the file that is built in, and leaves nothing to generate if it is alone.
     let copy = text.replace("//", "// Copied:");

@@ -64,7 +64,7 @@ impl Remote {
     ) -> Result<Self> {
         let DialAddress { url, hint, field, .. } = endpoint;
         let uri: Uri =
-            url.parse().map_err(|error| endpoint.invalid("is no URL").with_source(error))?;
+            url.parse().map_err(|error| endpoint.invalid("is not a URL").with_source(error))?;
         let host = uri.host().filter(|host| !host.is_empty());
         let host = host.ok_or_else(|| endpoint.invalid("has no host"))?;
         // IPv6 addresses have brackets only in a URL.

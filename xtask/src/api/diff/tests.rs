@@ -190,7 +190,7 @@ fn versions_are_folders_names_and_revisions() {
     for (version, why) in [
         ("3.0.0", "is not a version below proto/, a folder, a file or a git revision"),
         ("first:none", "has no .proto files in none"),
-        ("--help", "for an option"),
+        ("--help", "as an option"),
     ] {
         let error = format!("{:#}", report(root, version, "2.0.0").unwrap_err());
         assert!(error.contains(why), "{error}");

@@ -49,11 +49,13 @@ fn client_source(program: &Path) -> anyhow::Result<std::path::PathBuf> {
     let mut metadata = cargo();
     metadata.args(["metadata", "--locked", "--format-version", "1"]).current_dir(program);
     let metadata: Value = serde_json::from_slice(&output(&mut metadata)?)?;
-    let packages = metadata["packages"].as_array().context("cargo metadata lists the packages")?;
+    let packages =
+        metadata["packages"].as_array().context("`cargo metadata` printed no packages")?;
     let client = packages.iter().find(|package| package["name"] == "volt-client-rs");
     let manifest = client.and_then(|client| client["manifest_path"].as_str());
-    let folder = Path::new(manifest.context("volt-client-rs is one of them")?).parent();
-    Ok(folder.context("a manifest is in a folder")?.to_owned())
+    let folder =
+        Path::new(manifest.context("`cargo metadata` does not list volt-client-rs")?).parent();
+    Ok(folder.context("the path of the manifest has no parent folder")?.to_owned())
 }
 
 /// The manifest of a workspace member as that of a workspace.

@@ -98,7 +98,7 @@ fn documents(root: &Path) -> PathBuf {
 
 /// Copies a program, or a file that it reads, to where Node finds the packages that it imports.
 fn copy(program: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
-    let name = program.file_name().context("a program has a name")?;
+    let name = program.file_name().context("the path of the program has no file name")?;
     let copy = folder.join(name);
     fs::copy(program, &copy).with_context(|| format!("{} cannot be copied", copy.display()))?;
     Ok(copy)
@@ -120,7 +120,7 @@ impl Python {
         let (glue, folder) = (source(root, "python"), root.join("target/clients/python"));
         let requirements = pip_install(&glue, &folder)?;
         let version = requirements.lines().find_map(|line| line.strip_prefix("volt_client_web=="));
-        let version = version.context("requirements.txt pins volt_client_web")?.trim();
+        let version = version.context("requirements.txt does not pin volt_client_web")?.trim();
         let name = format!("volt_client_web {version} (Python)");
         Ok(Self { name, program: folder.join("bin/python"), glue })
     }

@@ -64,7 +64,8 @@ async fn echo(load: &Load) -> Result<Measured> {
         let mut span = None;
         while Instant::now() < end {
             stream.next().await.context("the server has closed")??;
-            let (now, sent_at) = (Instant::now(), sent.pop_front().context("nothing was sent")?);
+            let (now, sent_at) =
+                (Instant::now(), sent.pop_front().context("the server sent one message too many")?);
             if now >= begin {
                 span.get_or_insert_with(|| Span::start(load));
                 done += 1;

@@ -130,6 +130,6 @@ impl Fuzz<'_> {
             printed.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
         executions
             .and_then(|count| count.trim().parse().ok())
-            .context("libFuzzer prints the number of executed units")
+            .context("libFuzzer did not print the number of executed units")
     }
 }

@@ -79,7 +79,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         legacy: args.legacy_config.clone(),
     });
     let configs = volt.as_ref().map(Volt::configs).or(given.as_ref());
-    let configs = configs.context("there is a Volt or a configuration")?;
+    let configs = configs.context("there is neither a Volt nor a configuration")?;
     let environment = |command: &mut Command| {
         // The published clients do not read all certificates from the configuration.
         if let Some(authorities) = volt.as_ref().and_then(Volt::authorities) {

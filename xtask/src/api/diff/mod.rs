@@ -221,7 +221,7 @@ fn revision(root: &Path, revision: &str) -> anyhow::Result<Sources> {
     let git = |args: &[&str]| -> anyhow::Result<String> {
         let mut git = Command::new("git");
         let printed = process::output(git.current_dir(root).args(args))?;
-        String::from_utf8(printed).context("git prints text")
+        String::from_utf8(printed).context("the output of git is not UTF-8")
     };
     let (revision, folder) = if let Some((revision, folder)) = revision.split_once(':') {
         (revision, folder.trim_end_matches('/').to_owned())

@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 
 /// Imports a folder, and generates the SDK from it. Returns the text to print.
 pub(super) fn folder(root: &Path, folder: &Path, version: &str) -> anyhow::Result<String> {
-    let Ok(source) = folder.to_str().context("a path is text")?.parse();
+    let Ok(source) = folder.to_str().context("the path is not UTF-8")?.parse();
     let version = Some(version.to_owned());
     let args = Args { source, version, replace: false, codegen: true };
     import(root, &args, &mut Command::new("npm"))

@@ -24,7 +24,8 @@ use std::{
 use crate::{Error, Layout, Options, Place, Problem, disk::Protos};
 
 /// Generates code from `files` into `volt.rs` in `OUT_DIR`, with the defaults of [`Builder`].
-/// Imports are looked up in the folders `includes`; if there are none, in the folders of the files.
+/// Imports are looked up in the folders `includes`; if `includes` is empty, in the folders of the
+/// files.
 ///
 /// # Errors
 ///

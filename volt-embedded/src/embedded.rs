@@ -197,7 +197,7 @@ impl EmbeddedVolt {
     }
 
     /// Stops the Volt. Open calls end as described at [`Server::shutdown`], and a temporary store is
-    /// removed. If the Volt is started again at the same address, clients see no unary call fail.
+    /// removed. If the Volt is restarted at the same address, clients see no unary call fail.
     ///
     /// # Cancel safety
     ///

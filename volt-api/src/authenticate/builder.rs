@@ -148,7 +148,8 @@ impl Authenticate {
         self
     }
 
-    /// Sets how often the client asks again while the owner has not decided. Default: 10 seconds.
+    /// Sets how often the client repeats its request while the owner has not decided. Default: 10
+    /// seconds.
     pub fn poll_interval(mut self, interval: Duration) -> Self {
         self.poll_interval = interval;
         self

@@ -270,8 +270,8 @@ impl Presence {
         &self.acknowledge
     }
 
-    /// Reads the next [`Event`]. Named after what it returns: the messages of the `Connect` call itself
-    /// are handled here. Returns `None` after either side has sent goodbye.
+    /// Reads the next [`Event`]. This method handles the messages of the `Connect` call itself. Returns
+    /// `None` after either side has sent goodbye.
     ///
     /// # Errors
     ///

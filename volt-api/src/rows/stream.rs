@@ -103,8 +103,7 @@ impl<T: FromRow> Rows<T> {
         Ok(Self { responses, requests, decoder: RowDecoder::default(), page, failed: None })
     }
 
-    /// Reads the next row. Named after what it returns: one message carries many rows. Returns `None`
-    /// after the last.
+    /// Reads the next row. One message carries many rows. Returns `None` after the last.
     ///
     /// # Errors
     ///

@@ -146,7 +146,7 @@ pub struct PathChange<T> {
 pub enum PathEvent<T> {
     /// A change.
     Changed(PathChange<T>),
-    /// The connection was lost and the watch was started again: changes may be missing here.
+    /// The connection was lost and the watch was restarted: changes may be missing here.
     Gap,
 }
 

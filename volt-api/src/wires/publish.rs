@@ -237,6 +237,6 @@ impl Publisher {
 fn unconfirmed() -> Error {
     Error::new(
         volt_runtime::ErrorKind::Ended,
-        "a flush was dropped, so it is not known what was published: open another publisher",
+        "a flush was dropped, so it is unknown which messages were published: open another publisher",
     )
 }

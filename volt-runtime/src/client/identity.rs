@@ -128,7 +128,7 @@ impl Identity {
         // Only a channel with gRPC connects to such servers, and does not ask for a route.
         if target.host_address.is_some() {
             return Err(Error::configuration(
-                "the service runs on a gRPC server of its own: build this program with the feature \
+                "the service runs on its own gRPC server: build this program with the feature \
                  `grpc` of `volt-api` or `volt-runtime`",
             ));
         }

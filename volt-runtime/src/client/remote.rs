@@ -188,7 +188,7 @@ impl Remote {
     }
 
     /// Rejects an address without TLS unless its host is known to be loopback or private. A proxy
-    /// or a custom connector resolves names itself, so the host is judged as written.
+    /// or a custom connector resolves names itself, so the host is checked as written.
     fn check_plaintext(&self) -> Result<()> {
         let way = match &self.way {
             _ if self.tls.is_some() || self.allow_plaintext => return Ok(()),

@@ -48,7 +48,7 @@ pub struct Claims {
     /// Legacy: the call's AES key, encrypted to the target's RSA key, in base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sk: Option<String>,
-    /// Legacy: the call's initialisation vector, likewise.
+    /// Legacy: the call's initialisation vector, encrypted and encoded like `sk`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iv: Option<String>,
 }
@@ -68,7 +68,7 @@ impl Claims {
         }
     }
 
-    /// Like [`new`](Self::new), for a call that is not encrypted by itself: by gRPC, directly.
+    /// Like [`new`](Self::new), for a call by direct gRPC, which has no encryption per call.
     pub fn direct(audience: &str, session: Option<&str>, now: u64) -> Self {
         Self { k: None, ..Self::new(audience, session, &[], now) }
     }

@@ -39,7 +39,7 @@ pub fn npm_version(source: &Path, package: &str) -> anyhow::Result<String> {
 }
 
 /// Creates a Python virtual environment in `work` with the packages of `source`'s `requirements.txt`,
-/// unless it is there. Returns the text of that file.
+/// unless it exists. Returns the text of that file.
 ///
 /// The file must list every package: pip does not resolve dependencies here.
 pub fn pip_install(source: &Path, work: &Path) -> anyhow::Result<String> {

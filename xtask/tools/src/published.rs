@@ -115,7 +115,7 @@ pub struct Python {
 }
 
 impl Python {
-    /// Installs the client below `target/clients`, unless it is there.
+    /// Installs the client below `target/clients`, unless it is installed.
     pub fn install(root: &Path) -> anyhow::Result<Self> {
         let (glue, folder) = (source(root, "python"), root.join("target/clients/python"));
         let requirements = pip_install(&glue, &folder)?;

@@ -38,11 +38,11 @@ pub(crate) struct Args {
     /// Use another Volt: the path of a client configuration.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// A client configuration with RSA keys, for clients that speak the legacy protocol. With --config
-    /// alone, those clients are skipped.
+    /// A client configuration with RSA keys, for clients that speak the legacy protocol. With only --config,
+    /// those clients are skipped.
     #[arg(long, value_name = "FILE", requires = "config")]
     legacy_config: Option<PathBuf>,
-    /// A client configuration through a relay. With --config alone, the clients that use one are skipped.
+    /// A client configuration through a relay. With only --config, the clients that use one are skipped.
     #[arg(long, value_name = "FILE", requires = "config")]
     relayed_config: Option<PathBuf>,
     /// Connect to the embedded Volt over TLS. Clients without TLS are skipped.

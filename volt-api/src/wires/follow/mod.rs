@@ -118,8 +118,7 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Reads the next event. Named after what it returns. Returns `None` after the Volt has ended the
-    /// subscription.
+    /// Reads the next event. Returns `None` after the Volt has ended the subscription.
     ///
     /// # Errors
     ///

@@ -1,8 +1,8 @@
 //! Bounds the memory and the number of connections that have no session yet.
 //!
-//! Each connection has its own limits, but strangers may open thousands. They share one limit, so that all
-//! of them together cost no more than a few callers would. A connection leaves the count when the first
-//! call with a session is admitted on it.
+//! Each connection has its own limits, but clients without a session may open thousands. These
+//! connections share one limit, so that all of them together cost no more than a few callers would. A
+//! connection leaves the count when the first call with a session is admitted on it.
 
 use std::{
     sync::{

@@ -1,7 +1,7 @@
 //! One call, from its headers to its trailers.
 //!
 //! A unary call runs within the task that HTTP/2 has for its stream, which is dropped when the stream
-//! is reset; its answer leaves as one. The other kinds run in a task of their own, because HTTP/2
+//! is reset; its answer leaves as one. Calls of the other kinds run in separate tasks, because HTTP/2
 //! reads a body only while the peer accepts it, and a handler must read requests meanwhile.
 
 use std::{

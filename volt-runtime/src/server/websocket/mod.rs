@@ -2,9 +2,8 @@
 //!
 //! Each connection is one task from its TCP stream to its end: TLS, the HTTP request (`request.rs`), then
 //! the driver of the websocket. Its stream is wrapped three times: to fail writes that make no progress
-//! (`write_timeout.rs`), to judge messages before memory is reserved for them (`arrivals.rs`), and to count
-//! bytes for the keepalive. The calls are tasks of their own, started by the connection's
-//! [`ServerSide`].
+//! (`write_timeout.rs`), to check messages before memory is reserved for them (`arrivals.rs`), and to count
+//! bytes for the keepalive. Each call is a separate task, started by the connection's [`ServerSide`].
 //!
 //! A client without a session has a bounded share of every resource: connections, time for its request, and
 //! bytes in flight. `ServerOptions` lists the limits.

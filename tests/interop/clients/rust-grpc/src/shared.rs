@@ -44,7 +44,7 @@ impl Replica {
         self.text.get_string(&self.doc.transact()).contains(part)
     }
 
-    /// Returns the host's answer to the entry, if it is there whole.
+    /// Returns the host's answer to the entry, once it is complete.
     fn answer(&self, name: &str) -> Option<Value> {
         let transaction = self.doc.transact();
         let is_in_text = self.text.get_string(&transaction).contains(&format!("<{name}>"));

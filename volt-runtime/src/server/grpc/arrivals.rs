@@ -1,6 +1,6 @@
 //! A request's body that limits the size, duration and memory of arriving messages.
 //!
-//! A message is judged by the length in its prefix, before memory is reserved for it.
+//! The length in a message's prefix is checked before memory is reserved for it.
 
 use std::{
     error::Error as StdError,

@@ -2,7 +2,7 @@
 //! the caller is known.
 //!
 //! The websocket reserves memory for a frame when it has read the frame's header, so the header must
-//! be judged before. This reads only the length of a frame.
+//! be checked before. This stream reads only the length of a frame.
 
 #[cfg(test)]
 mod tests;

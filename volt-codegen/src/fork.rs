@@ -27,8 +27,8 @@ pub(crate) fn check(set: &FileDescriptorSet, options: &Options) -> Result<(), Er
         return Ok(());
     }
     if options.shares_volt_api {
-        let message = "`share_volt_api` is for files that are your version of the Volt API: other files use the types of \
-                       `volt-api` anyway";
+        let message = "`share_volt_api` is for files that are your version of the Volt API: other files use the types \
+                       of `volt-api` anyway";
         return Err(Problem {
             place: None,
             message: message.to_owned(),

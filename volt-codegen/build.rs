@@ -12,12 +12,15 @@ use std::{
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo runs this")?);
+    let manifest = PathBuf::from(
+        env::var_os("CARGO_MANIFEST_DIR")
+            .ok_or("CARGO_MANIFEST_DIR is not set: build with cargo")?,
+    );
     let folders = [manifest.join("proto"), manifest.join("../proto")];
     let proto = folders.iter().find(|folder| folder.join("VERSION").is_file());
     let proto = proto.ok_or("the folder `proto` of the Volt API is missing")?.canonicalize()?;
     println!("cargo:rerun-if-changed={}", proto.display());
-    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo runs this")?);
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set: build with cargo")?);
 
     let version = fs::read_to_string(proto.join("VERSION"))?;
     fs::write(out.join("version.rs"), format!("{:?}", version.trim()))?;

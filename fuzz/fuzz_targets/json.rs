@@ -20,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// Compared as text, because a message may contain NaN, which is not equal to itself.
+/// The texts are compared, because a message may contain NaN, which is not equal to itself.
 fn round_trip<M: Message>(text: &[u8]) {
     let Ok(message) = json::read::<M>(text) else { return };
     let write = |message: &M| {

@@ -1,5 +1,5 @@
-//! The messages of a gRPC body: they do not depend on their frames, and equal those of an independent
-//! decoder.
+//! The messages of a gRPC body: they do not depend on how frames split them, and equal those of an
+//! independent decoder.
 
 #![no_main]
 

@@ -1,6 +1,6 @@
 //! The calls within a stream of `VoltAPI/Invoke`, whose messages the input controls.
 //!
-//! The messages are read, delivered to a host and answered as a Volt does it. The target checks that a call
+//! The messages are read, delivered to a host and answered as a Volt does. The target checks that a call
 //! receives only its own answers, in the form that it uses, each once and in order, and one end; and that
 //! no handler outlives its stream.
 
@@ -154,7 +154,7 @@ impl Model {
             }
             Event::Damaged { at, by } => {
                 let (Some(key), Some(outgoing)) = (&self.key, &mut self.outgoing) else { return };
-                let note = Note::new("will not arrive as it is", 0);
+                let note = Note::new("is damaged on its way", 0);
                 let Ok(mut frame) = outgoing.message(key, &note) else { return };
                 let at = 10 + usize::from(at) % (frame.len() - 10);
                 frame[at] ^= by | 1;

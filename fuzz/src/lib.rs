@@ -15,8 +15,9 @@ pub fn frame(kind: u8, call: u64, body: &[u8]) -> Vec<u8> {
     [&[1, kind][..], &call.to_be_bytes(), body].concat()
 }
 
-/// The library of documents panics on some updates. The code under test catches that, and the fuzzer must
-/// not end because of it. Any other panic is a finding, and so is one that nothing catches.
+/// The library of documents panics on some updates. The code under test catches these panics, and
+/// the fuzzer must not end because of them. Any other panic is a finding, and so is an uncaught
+/// one.
 fn permit_caught_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -23,9 +23,10 @@ const RANDOM: [&str; 2] = ["random.proto", "random2.proto"];
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed={PROTOS}");
     println!("cargo::rustc-check-cfg=cfg(suite)");
-    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set: build with cargo")?);
     write(Path::new("proto"), &RANDOM, &out.join("random"))?;
-    // Only `cargo xtask conformance` downloads the suite. Other builds get a program without it.
+    // Only `cargo xtask conformance` downloads the suite. Other builds produce a program without
+    // it.
     if let Some(protos) = env::var_os(PROTOS) {
         println!("cargo::rustc-cfg=suite");
         write(Path::new(&protos), &[PROTOCOL, MESSAGES], &out)?;

@@ -19,18 +19,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         let text = fs::read_to_string(format!("proto/{file}"))?;
         let kept: Vec<_> = text.lines().filter(|line| !line.contains("// added")).collect();
         let path = before.join(file);
-        fs::create_dir_all(path.parent().ok_or("the file has a folder")?)?;
+        fs::create_dir_all(path.parent().ok_or("the path of the file has no parent folder")?)?;
         fs::write(path, kept.join("\n"))?;
     }
     let files = FILES[..2].iter().map(|file| before.join(file));
     Builder::default().own_volt_api().file_name("before.rs").compile(files, [&before])?;
 
-    // The whole API of the SDK as a fork, with one more field. It shares all other types with the SDK, which are those of
-    // any version.
+    // The whole API of the SDK as a fork, with one more field. It shares all other types with the
+    // SDK, whatever its version.
     let whole = out.join("whole");
     for (file, text) in VOLT_API {
         let path = whole.join(file);
-        fs::create_dir_all(path.parent().ok_or("the file has a folder")?)?;
+        fs::create_dir_all(path.parent().ok_or("the path of the file has no parent folder")?)?;
         let resource = "message Resource {";
         fs::write(path, text.replace(resource, &format!("{resource} string mood = 900;")))?;
     }

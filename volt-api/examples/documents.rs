@@ -1,5 +1,6 @@
-//! A conversation of several clients in one document. Run it in two terminals, with the path of a client
-//! configuration and a name, and write lines. Kill one and start it again: nothing is lost.
+//! A conversation between several clients in one document. Run it in two terminals, with the path
+//! of a client configuration and a name, and write lines. Kill one and start it again: nothing is
+//! lost.
 
 use std::sync::{Arc, Mutex};
 

@@ -8,7 +8,7 @@ use volt_api::{Client, ClientConfig, Code, Result};
 struct Schema {
     title: String,
     version: u32,
-    /// Of the title and the version.
+    /// The signature of the title and the version.
     signature: Vec<u8>,
 }
 

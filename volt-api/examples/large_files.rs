@@ -32,6 +32,6 @@ async fn main() -> Result<()> {
     let bytes = upload.on_progress(show("up")).timeout(hour).await?;
     let download = client.file().download("@films/all").to_path(copy);
     download.on_progress(show("down")).concurrency(8).retries(10).timeout(hour).await?;
-    println!("\n{bytes} bytes there and back");
+    println!("\n{bytes} bytes uploaded and downloaded");
     Ok(())
 }

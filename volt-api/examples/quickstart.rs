@@ -179,7 +179,7 @@ async fn wire(client: &Client, folder: &str) -> Result<()> {
 }
 
 async fn sql(client: &Client, folder: &str) -> Result<()> {
-    title("SQL: rows as they come");
+    title("SQL: rows as they arrive");
     let request =
         CreateDatabaseRequest::default().with_name("birds").with_create_in_parent_id(folder);
     let answer = client.sqlite_server().create_database(request).await?;

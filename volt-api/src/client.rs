@@ -58,7 +58,7 @@ impl Client {
         Self::connect_with(config, ConnectOptions::default()).await
     }
 
-    /// As [`connect`](Self::connect), with custom limits and timeouts.
+    /// Like [`connect`](Self::connect), with custom limits and timeouts.
     ///
     /// ```no_run
     /// # async fn example() -> volt_api::Result<()> {
@@ -74,11 +74,11 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`connect`](Self::connect).
+    /// Same as [`connect`](Self::connect).
     ///
     /// # Cancel safety
     ///
-    /// As [`connect`](Self::connect).
+    /// Same as [`connect`](Self::connect).
     pub async fn connect_with(config: ClientConfig, options: ConnectOptions) -> Result<Self> {
         let channel = connect(&config, options).await?;
         Ok(Self::with_channel(channel, Some(Arc::new(config))))
@@ -159,7 +159,8 @@ impl Client {
 
     /// Returns the configuration that the client connected with; `None` after
     /// [`from_channel`](Self::from_channel). After [`authenticate`](Self::authenticate) it includes the new
-    /// session, but not one that was [renewed](crate::Authenticate::renew) later: that is in the file.
+    /// session, but not a session that was [renewed](crate::Authenticate::renew) later: that one is only in
+    /// the file.
     pub fn config(&self) -> Option<&ClientConfig> {
         self.config.as_deref()
     }

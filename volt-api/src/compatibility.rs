@@ -95,7 +95,8 @@ impl Compatibility {
         self.age() == VoltAge::Newer
     }
 
-    /// Compares the two versions. [`is_compatible`](Self::is_compatible) is the Volt's own judgement.
+    /// Compares the two versions. [`is_compatible`](Self::is_compatible) returns the Volt's own
+    /// verdict.
     pub fn age(&self) -> VoltAge {
         match self.volt.map(|volt| volt.cmp(&self.sdk)) {
             Some(Ordering::Less) => VoltAge::Older,
@@ -105,8 +106,8 @@ impl Compatibility {
         }
     }
 
-    /// Returns the methods among these that the Volt is known to lack. The calls of a program are listed by the
-    /// constants of the clients: all of them with `METHODS`, or single ones.
+    /// Returns the methods among these that the Volt is known to lack. The constants of the clients list the calls of a
+    /// program: `METHODS` has all of a client's, and each method has its own constant.
     ///
     /// This SDK knows the methods of some versions of the API only, such as 0.15.1 and 0.20.34. A method that is in
     /// 0.20.34 but not in 0.15.1 is returned for Volts up to 0.15.1. A Volt between the two may have it or not: it is not
@@ -136,7 +137,8 @@ impl Client {
     /// Asks the Volt whether it is compatible with the API version that this SDK was [generated
     /// from](API_VERSION), and for its own version.
     ///
-    /// A Volt that objects does not report its version. It is then asked again, without the version of the SDK.
+    /// A Volt that reports an incompatibility does not report its version. It is then asked again,
+    /// without the version of the SDK.
     ///
     /// ```no_run
     /// # async fn example(client: volt_api::Client) -> volt_api::Result<()> {
@@ -176,7 +178,7 @@ impl Client {
                 let request = CheckCompatibilityRequest::default();
                 let volt = match self.volt().check_compatibility(request).await {
                     Ok(answer) => version_of(&answer),
-                    // It may require a version.
+                    // The method may require a version.
                     Err(error) if error.is_refused() => None,
                     Err(error) => return Err(error),
                 };

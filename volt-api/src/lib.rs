@@ -20,7 +20,7 @@
 //!
 //! The [guide](guide/index.html) has a chapter for each task, with examples to copy: connecting, calls
 //! and streams, errors and retries, files, wires, documents, SQL, hosting services, your own `.proto` files,
-//! testing, logging, upgrading, performance and security. It is built with all features.
+//! testing, logging, upgrading, performance and security. This documentation is built with all features.
 //!
 //! # First steps
 //!
@@ -101,7 +101,7 @@
 //! |---|---|
 //! | a stream that survives a lost connection | [`Subscription`] |
 //! | rows of SQL as your own types | `rows` |
-//! | documents that several clients edit at once | `documents` (feature `sync-documents`) |
+//! | documents that several clients edit concurrently | `documents` (feature `sync-documents`) |
 //! | events, hosting services, showing services as online | `Presence` |
 //! | calling a service that another client hosts | [`Target`] |
 //! | finding a Volt by its DID or address | `resolve` (feature `resolve`) |

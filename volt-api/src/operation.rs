@@ -8,8 +8,8 @@ use volt_runtime::{Target, call::CallBuilder};
 /// An operation that has not been started yet. Set its options, then await it, or the method that
 /// its documentation names.
 ///
-/// `K` is what it does. An operation makes one or more calls, all with the options set here. It
-/// makes plain calls only, so it works over every transport.
+/// `K` is the kind of operation. An operation makes one or more calls, all with the options set
+/// here. It makes plain calls only, so it works over every transport.
 #[derive(Debug)]
 #[must_use = "an operation does nothing until it is awaited"]
 pub struct Operation<K> {
@@ -67,7 +67,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Turns the timeout into a deadline, when the operation starts.
+    /// Converts the timeout into a deadline when the operation starts.
     pub(crate) fn start(mut self) -> Self {
         // A timeout beyond the clock's range never expires.
         let by_timeout =

@@ -1,10 +1,10 @@
-//! References to resources, with a path from there.
+//! References to resources, with an optional path from there.
 
 use std::fmt;
 
 use volt_runtime::{Error, Result};
 
-/// A resource, and optionally a path from there: names with `/` between them.
+/// A resource, and optionally a path from there: names separated by `/`.
 ///
 /// In one text, the part before the first `/` is a resource id or `@alias`, and the rest is the path:
 /// `@home/reports/2026.csv`. Empty names and `.` in the path are ignored.
@@ -49,7 +49,7 @@ impl ResourcePath {
     ///
     /// # Errors
     ///
-    /// If one of them is `..`, which leads nowhere on a Volt.
+    /// Fails if one of the names is `..`, which has no meaning on a Volt.
     #[cfg(feature = "volt")]
     pub(crate) fn names(&self) -> Result<Vec<&str>> {
         self.check()?;
@@ -60,11 +60,11 @@ impl ResourcePath {
     pub(crate) fn check(&self) -> Result<()> {
         if self.id.is_empty() {
             return Err(Error::configuration(format!(
-                "`{self}` names no resource: it begins with a resource id or `@alias`"
+                "`{self}` does not name a resource: begin it with a resource id or `@alias`"
             )));
         }
         if self.path.split('/').any(|name| name == "..") {
-            return Err(Error::configuration(format!("`{self}` leaves its resource by `..`")));
+            return Err(Error::configuration(format!("`{self}` leaves its resource through `..`")));
         }
         Ok(())
     }

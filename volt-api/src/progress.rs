@@ -15,7 +15,7 @@ struct State {
     report: Report,
     done: u64,
     total: Option<u64>,
-    /// The last number that was reported. A file that starts again does not decrease it.
+    /// The last number that was reported. Restarting a file does not decrease it.
     reported: Option<u64>,
 }
 
@@ -36,7 +36,8 @@ impl Progress {
         self.change(|state| state.total = Some(total));
     }
 
-    /// As [`set_total`](Self::set_total), unless the file is one of a folder, whose total is known.
+    /// Like [`set_total`](Self::set_total), unless the file is one of a folder, whose total is
+    /// known.
     #[cfg(feature = "file")]
     pub(crate) fn set_total_if_unknown(&self, total: u64) {
         self.change(|state| _ = state.total.get_or_insert(total));
@@ -58,7 +59,7 @@ impl Progress {
 }
 
 impl State {
-    /// Reports an increase. The total itself is reported at the end only.
+    /// Reports an increase. The total itself is reported only at the end.
     fn update(&mut self) {
         let increased = self.reported.is_none_or(|reported| self.done > reported);
         if increased && self.total.is_none_or(|total| self.done < total) {
@@ -97,7 +98,7 @@ impl FileProgress {
 }
 
 impl Drop for FileProgress {
-    /// Takes back the bytes of an attempt that failed.
+    /// Subtracts the bytes of a failed attempt.
     fn drop(&mut self) {
         let bytes = self.bytes;
         self.progress.change(|state| state.done = state.done.saturating_sub(bytes));

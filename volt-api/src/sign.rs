@@ -84,7 +84,7 @@ impl IntoFuture for Sign {
 
     /// # Errors
     ///
-    /// If the Volt refuses to sign.
+    /// Fails if the Volt refuses to sign.
     ///
     /// # Cancel safety
     ///
@@ -108,9 +108,9 @@ impl IntoFuture for Verify {
 
     /// # Errors
     ///
-    /// If the Volt does not know the identity, or refuses the check. A wrong signature is not an error.
-    /// Volts report it with [`Code::InvalidArgument`], so other failures with that code are not errors
-    /// either.
+    /// Fails if the Volt does not know the identity, or refuses the check. A wrong signature is not an
+    /// error. Volts report it with [`Code::InvalidArgument`], so other failures with that code are not
+    /// errors either.
     ///
     /// # Cancel safety
     ///

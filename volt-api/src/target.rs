@@ -11,10 +11,10 @@ macro_rules! target_from_resource {
             use $api::{Resource, ServiceHostType};
 
             impl From<&Resource> for $crate::Target {
-                /// The target with which calls reach this service, for a resource that
-                /// `DiscoverServices` returned: only it names the host. Another resource, such as that
-                /// which `SaveResource` returned, results in a target with its id alone, and a call to it
-                /// is answered by the Volt, with `UNIMPLEMENTED`.
+                /// Returns the target with which calls reach this service. The resource must come
+                /// from `DiscoverServices`: only such a resource names the host. Any other
+                /// resource, such as one that `SaveResource` returned, results in a target with
+                /// only its id; the Volt answers a call to it with `UNIMPLEMENTED`.
                 fn from(service: &Resource) -> Self {
                     let target = Self::new(&service.id);
                     let Some(description) = &service.service_description else { return target };

@@ -94,7 +94,7 @@ async fn a_folder_of_large_files_comes_back_equal() {
         fs::write(source.join(name), content).unwrap();
     }
     let output = place.run("large_files", &[&source, &copy]).await;
-    assert!(output.contains("3000005 bytes there and back"), "{output}");
+    assert!(output.contains("3000005 bytes uploaded and downloaded"), "{output}");
     for (name, content) in &films {
         assert!(fs::read(copy.join(name)).unwrap() == *content, "{name}");
     }

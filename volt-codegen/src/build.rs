@@ -24,11 +24,12 @@ use std::{
 use crate::{Error, Layout, Options, Place, Problem, disk::Protos};
 
 /// Generates code from `files` into `volt.rs` in `OUT_DIR`, with the defaults of [`Builder`].
-/// Imports are looked up in the folders `includes`; if there are none, in the folders of the files.
+/// Imports are looked up in the folders `includes`; if `includes` is empty, in the folders of the
+/// files.
 ///
 /// # Errors
 ///
-/// As [`Builder::compile`].
+/// Same as [`Builder::compile`].
 pub fn compile_protos<F, I>(
     files: impl IntoIterator<Item = F>,
     includes: impl IntoIterator<Item = I>,
@@ -110,8 +111,8 @@ impl Builder {
     /// there are none, in the folders of the files.
     ///
     /// The files can import those of the Volt API, which are built in; their types are those of
-    /// `volt-api`. Without [`own_volt_api`](Self::own_volt_api), a file that has the name of one of them and other
-    /// definitions is an error.
+    /// `volt-api`. Without [`own_volt_api`](Self::own_volt_api), a file that has the name of one of
+    /// them but other definitions is an error.
     ///
     /// # Errors
     ///
@@ -129,7 +130,7 @@ impl Builder {
         self.compile_telling(files, includes, &mut io::stdout())
     }
 
-    /// As [`compile`](Self::compile). The lines for cargo go to `cargo`.
+    /// Same as [`compile`](Self::compile). The lines for cargo are written to `cargo`.
     fn compile_telling<F, I>(
         self,
         files: impl IntoIterator<Item = F>,

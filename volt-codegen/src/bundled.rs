@@ -14,7 +14,7 @@ pub const VOLT_API: Files = include!(concat!(env!("OUT_DIR"), "/bundled.rs"));
 /// The version of these files.
 pub(crate) const VERSION: &str = include!(concat!(env!("OUT_DIR"), "/version.rs"));
 
-/// The versions of the Volt API that are part of this crate, the oldest first, with their files.
+/// The versions of the Volt API that are part of this crate, oldest first, with their files.
 pub const VERSIONS: &[(&str, Files)] = include!(concat!(env!("OUT_DIR"), "/versions.rs"));
 
 /// The fields whose values `volt-api` hides in `Debug`.

@@ -27,13 +27,13 @@ impl Protos {
     /// Reads `files` and their imports from the folders `includes`. Without such folders, each file
     /// is looked up in, and named relative to, its own folder. All paths are relative to `base`.
     ///
-    /// The Volt API's own files are built in: files that these import are not read. See
-    /// [`read_own_volt_api`](Self::read_own_volt_api) for another version of them.
+    /// The Volt API's own files are built in: files that these import are not read. For another
+    /// version of these files, see [`read_own_volt_api`](Self::read_own_volt_api).
     ///
     /// # Errors
     ///
-    /// Fails if a file cannot be read, or is in none of the folders. Errors within a file, such as
-    /// an import that does not exist, are reported by [`generate`](Self::generate).
+    /// Fails if a file cannot be read, or is not in any of the folders. Errors within a file, such
+    /// as an import that does not exist, are reported by [`generate`](Self::generate).
     pub fn read<F, I>(
         base: impl Into<PathBuf>,
         files: impl IntoIterator<Item = F>,
@@ -46,12 +46,12 @@ impl Protos {
         Self::read_with(Sources::default().with_volt_api(), base.into(), files, includes)
     }
 
-    /// As [`read`](Self::read), for files that are a program's own version of the Volt API: no file of the Volt API
-    /// is built in. [`Options::own_volt_api`] are the options for them.
+    /// Like [`read`](Self::read), for files that are a program's own version of the Volt API: no file of the Volt
+    /// API is built in. Use them with [`Options::own_volt_api`].
     ///
     /// # Errors
     ///
-    /// As [`read`](Self::read).
+    /// Same as [`read`](Self::read).
     pub fn read_own_volt_api<F, I>(
         base: impl Into<PathBuf>,
         files: impl IntoIterator<Item = F>,
@@ -105,7 +105,8 @@ impl Protos {
     ///
     /// # Errors
     ///
-    /// As [`Sources::compile`] and [`generate`], with the paths of the files instead of their names.
+    /// Same as [`Sources::compile`] and [`generate`], with the paths of the files instead of their
+    /// names.
     pub fn generate(&self, options: &Options) -> Result<Output, Error> {
         let set = self.sources.compile();
         let output = set.and_then(|set| generate(&set, options));
@@ -119,7 +120,7 @@ impl Protos {
     fn name(&self, file: &Path, folders: &[PathBuf]) -> Result<String, Error> {
         let name = folders.iter().find_map(|folder| file.strip_prefix(folder).ok());
         let Some(name) = name else {
-            let message = "the file is in none of the include folders";
+            let message = "the file is not in any of the include folders";
             let help = format!("those are {}", self.sources.searched.join(", "));
             return Err(self.problem(file, message, Some(help)));
         };

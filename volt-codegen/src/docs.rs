@@ -27,7 +27,7 @@ impl Docs {
         self.0.is_empty()
     }
 
-    /// These lines, or others if there are none.
+    /// Returns these lines, or `fallback` if there are none.
     pub(crate) fn or(&self, fallback: &str) -> Self {
         if self.is_empty() { Self::trusted(fallback) } else { self.clone() }
     }

@@ -1,9 +1,9 @@
-//! Reads sets of descriptors. Files with an edition become files of proto2 or proto3 that mean the same.
+//! Reads sets of descriptors. Files with an edition become equivalent files of proto2 or proto3.
 //!
 //! An edition replaces the syntax with features, which `prost-types` does not read. They are read separately from
 //! the descriptors, and expressed with the means of both syntaxes: presence, labels, groups and packing. Features
-//! that are not read make no difference to the generated code, as in files of proto2 and proto3: unknown numbers
-//! of closed enums are kept, and strings must be UTF-8.
+//! that are not read do not change the generated code, as in files of proto2 and proto3: unknown numbers of
+//! closed enums are kept, and strings must be UTF-8.
 
 use prost::Message;
 use prost_types::{
@@ -123,7 +123,8 @@ impl Features {
     }
 }
 
-/// The first elements with a property that only one of both syntaxes has.
+/// The first element with a property that only proto2 has, and the first with one that only proto3
+/// has.
 #[derive(Default)]
 struct Needs {
     proto2: Option<String>,

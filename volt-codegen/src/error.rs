@@ -1,4 +1,4 @@
-//! Errors of an API, each with its place in the `.proto` and a remedy.
+//! Problems in an API, each with its place in the `.proto` and a remedy.
 
 use std::fmt;
 

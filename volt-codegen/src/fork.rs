@@ -27,8 +27,8 @@ pub(crate) fn check(set: &FileDescriptorSet, options: &Options) -> Result<(), Er
         return Ok(());
     }
     if options.shares_volt_api {
-        let message = "`share_volt_api` is for files that are your version of the Volt API: others use the types of \
-                       `volt-api` anyway";
+        let message = "`share_volt_api` is for files that are your version of the Volt API: other files use the types \
+                       of `volt-api` anyway";
         return Err(Problem {
             place: None,
             message: message.to_owned(),
@@ -44,7 +44,7 @@ pub(crate) fn check(set: &FileDescriptorSet, options: &Options) -> Result<(), Er
             Some(bundled) => {
                 if let Some(element) = difference(bundled, &elements(file)) {
                     let message = format!(
-                        "the file has the name of one of the Volt API, and other definitions: `{element}`"
+                        "the file has the name of a file of the Volt API, but other definitions: `{element}`"
                     );
                     problems.add(&place, message, HELP);
                 }
@@ -62,11 +62,11 @@ pub(crate) fn check(set: &FileDescriptorSet, options: &Options) -> Result<(), Er
     Ok(())
 }
 
-/// A text for each element of a file, by full names. Names of types are without their package, which texts need
-/// not have.
+/// A text for each element of a file, by full names. Type names have no package here, because texts
+/// may omit it.
 type Elements = BTreeMap<String, String>;
 
-/// Those of the built-in files.
+/// The texts of the built-in files.
 static ELEMENTS: LazyLock<HashMap<&str, Elements>> = LazyLock::new(|| {
     let parsed = VOLT_API.iter().filter_map(|(name, text)| {
         let file = File::from_source(name, text).ok()?;

@@ -27,7 +27,7 @@ pub struct Entry {
 ///
 /// # Errors
 ///
-/// As [`generate`](crate::generate).
+/// Same as [`generate`](crate::generate).
 pub fn methods(set: &FileDescriptorSet, options: &Options) -> Result<Vec<Entry>, Error> {
     let model = Model::new(set, options)?;
     let methods = model

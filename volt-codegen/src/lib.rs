@@ -81,8 +81,8 @@ pub use crate::{
 /// # Errors
 ///
 /// Fails if something in the files cannot be expressed in Rust: each [`Problem`] has its place and
-/// a remedy. With [`Options::volt_api`], also fails if there is nothing to generate, or if a file has the name of
-/// one of the Volt API, which is built in, and other definitions.
+/// a remedy. With [`Options::volt_api`], also fails if there is nothing to generate, or if a file
+/// has the name of a built-in file of the Volt API but other definitions.
 pub fn generate(set: &FileDescriptorSet, options: &Options) -> Result<Output, Error> {
     fork::check(set, options)?;
     let shared;

@@ -76,7 +76,7 @@ pub(crate) fn is_path(path: &str) -> bool {
 
 fn sanitize(name: String) -> String {
     match name.as_str() {
-        // Not allowed as raw identifiers.
+        // These keywords cannot be raw identifiers.
         "" | "_" | "super" | "self" | "Self" | "extern" | "crate" => format!("{name}_"),
         _ if name.starts_with(|first: char| first.is_numeric()) => format!("_{name}"),
         _ if is_keyword(&name) => format!("r#{name}"),
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_of_prost() {
+    fn names_match_those_of_prost() {
         assert_eq!(snake("XMLHttpRequest"), "xml_http_request");
         assert_eq!(snake("field__name4_"), "field_name4");
         assert_eq!(snake("type"), "r#type");
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn names_in_json_are_those_of_protoc() {
+    fn names_in_json_match_those_of_protoc() {
         for (name, expected) in [("foo_bar", "fooBar"), ("_foo__bar_", "FooBar"), ("Foo_2", "Foo2")]
         {
             assert_eq!(json(name), expected);

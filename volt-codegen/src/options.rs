@@ -216,7 +216,7 @@ impl Options {
     /// form, JSON and the paths of methods keep the name in the `.proto`.
     ///
     /// Default: the element's own name. If several elements of a scope would have the same Rust name,
-    /// all but the first get a number: `2`, `3` and so on.
+    /// all but the first are numbered `2`, `3` and so on.
     pub fn rename(mut self, element: impl Into<String>, name: impl Into<String>) -> Self {
         self.renames.insert(element.into(), name.into());
         self
@@ -224,7 +224,7 @@ impl Options {
 
     /// Declares a name that hand-written code uses beside the generated code, so that nothing generated has it. The scope
     /// is the full name of a service, for a method of its client; or empty, for the accessor or the Cargo feature of a
-    /// service. A method whose name is taken gets a number, and a service the suffix `_service`. Default: none.
+    /// service. A method whose name is taken is numbered, and a service gets the suffix `_service`. Default: none.
     pub fn taken_name(mut self, scope: impl Into<String>, name: impl Into<String>) -> Self {
         self.taken.entry(scope.into()).or_default().insert(name.into());
         self
@@ -268,8 +268,8 @@ impl Options {
     /// are a program's [own version](Self::own_volt_api) of the Volt API. One value then suits the clients of both.
     /// Default: false.
     ///
-    /// The features of the services that use the types must be enabled in `volt-api`. The code fits one version of
-    /// the API in `volt-api`, and does not compile with another: generate it again after an update. A type that the
+    /// The features of the services that use the types must be enabled in `volt-api`. The code works with one version
+    /// of the API in `volt-api`, and does not compile with another: regenerate it after an update. A type that the
     /// update changes is then a separate one.
     pub fn share_volt_api(mut self, share: bool) -> Self {
         self.shares_volt_api = share;
@@ -278,7 +278,8 @@ impl Options {
 
     /// Sets whether fields of the type `google.protobuf.Any` know all generated messages in JSON, where
     /// the message inside must be known. The list of messages is generated only if there is such a field.
-    /// It makes the compiler generate the code of every message, whether the program uses it or not.
+    /// The list makes the compiler generate the code of every message, whether the program uses it or
+    /// not.
     ///
     /// Without it, such a field can contain protobuf's own types, and those that the program has
     /// registered. [`Output::warnings`](crate::Output::warnings) then names the field. Default: true.

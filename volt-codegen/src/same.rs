@@ -23,7 +23,7 @@ use crate::{
 ///
 /// # Errors
 ///
-/// As [`generate`](crate::generate).
+/// Same as [`generate`](crate::generate).
 ///
 /// ```
 /// # fn main() -> Result<(), volt_codegen::Error> {

@@ -2,8 +2,8 @@
 //!
 //! protox looks up the first part of a name among the packages of all files. protoc considers the file
 //! itself, its imports and their public imports only. A file that protoc accepts may thus be refused,
-//! if an unrelated file has a package with a similar name. Names that this module makes absolute need no
-//! look-up. A mistake in an option that the generator does not need is ignored.
+//! if an unrelated file has a package with a similar name. Names that this module makes absolute need
+//! no lookup. A mistake in an option that the generator does not need is ignored.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -15,8 +15,8 @@ use prost_types::{
 /// The files by name.
 pub(crate) type Files = BTreeMap<String, FileDescriptorProto>;
 
-/// Makes all names of types absolute that protoc would find, and removes options that do not matter. Other names remain
-/// as they are.
+/// Makes all type names that protoc would find absolute, and removes options that do not matter.
+/// Other names remain as they are.
 pub(crate) fn resolve(files: Files) -> Files {
     let defined: HashMap<String, Names> =
         files.iter().map(|(name, file)| (name.clone(), Names::new(file))).collect();

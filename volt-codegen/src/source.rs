@@ -54,15 +54,15 @@ impl Sources {
     /// Fails if a file does not parse, or an import or a name cannot be resolved. The first such
     /// problem is reported, with file, line and column.
     pub fn compile(&self) -> Result<FileDescriptorSet, Error> {
-        // Without options, which protox interprets one by one, this takes a fraction of the time.
+        // Omitting the options, which protox interprets one by one, takes a fraction of the time.
         let resolved = Parsed(scopes::resolve(self.parse()).into());
         let linked = self.link(resolved).or_else(|first| {
-            // The texts are needed for places.
+            // The texts are needed for the places of errors.
             let unparsed = self.imports.iter().chain(&self.files);
             let unparsed = unparsed.filter(|(name, _)| !self.parsed.contains_key(*name));
             let texts = unparsed.map(|(name, text)| (name.clone(), text.clone())).collect();
             self.link(Texts { texts, parsed: self.parsed.clone() }).map_err(|error| {
-                // An error in an option is not the reason.
+                // The cause is not an error in an option.
                 let is_option = !error.is_parse() && error.to_string().contains("option ");
                 self.explain(if is_option { &first } else { &error })
             })
@@ -72,7 +72,8 @@ impl Sources {
         Ok(set)
     }
 
-    /// As [`compile`](Self::compile), without imports of files that are missing, if no type needs them.
+    /// Like [`compile`](Self::compile), but ignores imports of missing files unless a type needs
+    /// them.
     pub(crate) fn compile_available(&self) -> Result<FileDescriptorSet, Error> {
         let mut files = self.parse();
         if self.files.keys().chain(self.imports.keys()).any(|name| {

@@ -35,7 +35,7 @@ fn every_rpc_has_a_method() {
 fn equal_inputs_generate_equal_bytes() {
     assert_eq!(outputs(), outputs());
 
-    // The order of the files does not matter either.
+    // The order of the files has no effect either.
     let mut set = shop().compile().expect("the shop compiles");
     let first = volt_codegen::generate(&set, &shop_options());
     set.file.reverse();

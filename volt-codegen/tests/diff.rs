@@ -1,5 +1,5 @@
-//! The changes between two versions of an API and whom they affect: one small API and one change at
-//! a time.
+//! The changes between two versions of an API and the peers that they affect: one small API and one
+//! change at a time.
 
 #![allow(clippy::unwrap_used)]
 
@@ -43,7 +43,8 @@ fn verdicts(change: &Change) -> [Verdict; 3] {
     [Wire, Json, Source].map(|surface| change.verdict(surface))
 }
 
-/// The only change, and its effects. Traits that a message loses with it are another change.
+/// The only change, and its effects. Traits that a message loses because of it are a separate
+/// change.
 fn change(old: &str, new: &str) -> (String, [Verdict; 3]) {
     let mut report = compared(old, new);
     report.changes.retain(|change| !change.what.starts_with("no longer implements "));
@@ -86,7 +87,7 @@ fn a_field_is_renumbered_renamed_removed_added_or_deprecated() {
         (
             "string a = 1 [deprecated = true];",
             "string a = 1;",
-            "not deprecated any more",
+            "no longer deprecated",
             [Fine, Fine, Fine],
         ),
         (
@@ -192,7 +193,7 @@ fn a_field_becomes_repeated_single_or_a_map() {
         (
             "repeated int32 a = 1;",
             "repeated int32 a = 1 [packed = false];",
-            "not packed any more",
+            "no longer packed",
             [Fine, Fine, Fine],
         ),
         (
@@ -270,7 +271,7 @@ fn a_reused_number_is_the_worst_change() {
     // Used for a new field, and for an existing one.
     for (new, heir, outcome) in [
         ("int32 b = 1;", "b", "a message with it is refused"),
-        ("string other = 1;", "other", "it is read as that"),
+        ("string other = 1;", "other", "it is read as that field"),
     ] {
         let old = message("string a = 1; string other = 2;");
         let report = compared(&old, &message(new));

@@ -22,7 +22,7 @@ fn facts(pool: &DescriptorPool) -> Facts {
     let mut facts = Facts::new();
     let mut say = |name: &str, kind: &'static str, of: Vec<(&'static str, String)>| {
         let of = of.into_iter().chain([("kind", kind.to_owned())]).collect();
-        assert!(facts.insert(name.to_owned(), of).is_none(), "{name} is there twice");
+        assert!(facts.insert(name.to_owned(), of).is_none(), "{name} occurs twice");
     };
     let is_own = |name: &str| !name.starts_with("google.protobuf.");
     for service in pool.services() {
@@ -194,10 +194,10 @@ fn each_difference_is_reported_once() {
             let is = &is[property];
             let in_oneof = !versions.old[name].get("oneof").is_none_or(String::is_empty);
             let skipped = match *property {
-                // Reported for the element that was moved or renamed.
+                // This is reported for the element that was moved or renamed.
                 "file" | "json" => heir.is_some() && direct.is_none(),
                 "oneof" => renamed_oneof(&format!("{holder}.{was}")),
-                // Reported for the oneof.
+                // This is reported for the oneof.
                 "presence" => {
                     in_oneof
                         || versions

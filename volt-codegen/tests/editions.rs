@@ -67,7 +67,7 @@ fn features_become_their_equivalents_in_proto2_and_proto3() {
     );
 }
 
-/// Replaces bytes of the set, as many as there were.
+/// Replaces bytes of the set with as many others.
 fn changed(from: &[u8], to: &[u8]) -> String {
     let at = SHOP.windows(from.len()).position(|window| window == from).unwrap();
     let set = [&SHOP[..at], to, &SHOP[at + from.len()..]].concat();

@@ -8,7 +8,7 @@ fn error(body: &str) -> String {
 }
 
 fn error_with(files: &[(&str, &str)], changes: &[fn(Options) -> Options]) -> String {
-    try_all(files, changes).expect_err("there is something wrong").to_string()
+    try_all(files, changes).expect_err("the input has an error").to_string()
 }
 
 fn try_all(files: &[(&str, &str)], changes: &[fn(Options) -> Options]) -> Result<(), Error> {
@@ -110,7 +110,7 @@ fn forks_of_the_volt_api_that_are_not_declared() {
     assert_says(
         &error,
         &[
-            "tdx/volt_api/volt/v1/status.proto: the file has the name of one of the Volt API, and other \
+            "tdx/volt_api/volt/v1/status.proto: the file has the name of a file of the Volt API, but other \
              definitions: `tdx.volt_api.volt.v1.Status.code`",
             "  help: if these files are your version of the Volt API, say so: `--own-volt-api` of the program, \
              `own_volt_api = true` of the macro, `Builder::own_volt_api` in a build script",
@@ -124,7 +124,7 @@ fn forks_of_the_volt_api_that_are_not_declared() {
     ] {
         let files = [(name, broken.as_str())];
         let error = error_with(&files, &options);
-        assert!(error.contains("and other definitions"), "{error}");
+        assert!(error.contains("but other definitions"), "{error}");
     }
     // A copy is the same as the file that is built in, and leaves nothing to generate if it is alone.
     let copy = text.replace("//", "// Copied:");
@@ -215,7 +215,7 @@ fn descriptors_with_holes() {
         &error.to_string(),
         &[
             "a.proto:5:3: the field `b` of `a.A` has the type `b.B`, which is not in the descriptors",
-            "  help: hand in the descriptors of all imported files too",
+            "  help: pass the descriptors of all imported files too",
         ],
     );
 }
@@ -292,7 +292,7 @@ fn packages_with_one_module() {
         ("a.proto", "syntax = \"proto3\";\npackage a.FooBar;\nmessage A {}"),
         ("b.proto", "syntax = \"proto3\";\npackage a.foo_bar;\nmessage A {}"),
     ];
-    try_all(&files, &[]).expect("the second gets a number");
+    try_all(&files, &[]).expect("the second is numbered");
     let rename: fn(Options) -> Options = |options| options.rename("a.foo_bar", "a.other");
     try_all(&files, &[rename]).expect("or a chosen name");
 }

@@ -71,7 +71,7 @@ fn a_change_separates_a_type_and_all_that_contain_it() {
         ("int32 a = 4; string b = 5; }", "int32 a = 4; } string b = 5;", &["Item", "Cart"]),
         ("int32 n = 1;", "int32 n = 1; int32 m = 2;", &["Price", "Item", "Cart"]),
         ("KIND_ONE = 1;", "KIND_ONE = 1; KIND_TWO = 2;", &["Kind", "Item", "Cart"]),
-        // In a circle of messages.
+        // In a cycle of messages.
         ("double weight = 2;", "float weight = 2;", &["Leaf", "Node", "Cart"]),
         // The response of a method is an error if its status is.
         ("returns (Answer); }\n    service Cart", "returns (Price); }\n    service Cart", &[]),

@@ -75,7 +75,7 @@ async fn sizes(client: &Client, reader: &Client, web: Option<&Web<'_>>) -> Falli
         let doc = Doc::new();
         let text = doc.get_or_insert_text("text");
         for line in 0..mebibytes << 14 {
-            // At the beginning, so that each line stays a block of its own.
+            // Insert at the beginning, so that each line remains a separate block.
             text.insert(&mut doc.transact_mut(), 0, &format!("{line:>62}.\n"));
         }
         let writer = attach(client, &doc, &sized(mebibytes)).await?;
@@ -121,7 +121,7 @@ fn observe(doc: &Doc) -> UnboundedReceiver<(u32, Instant)> {
     received
 }
 
-/// Waits until each reader has so many edits. Returns when each had them.
+/// Waits until each reader has this many edits. Returns the time at which each reader had them.
 async fn reached(readers: &mut [UnboundedReceiver<(u32, Instant)>], edits: u32) -> Vec<Instant> {
     let mut times = Vec::new();
     for reader in readers {
@@ -154,7 +154,7 @@ async fn readers(client: &Client, count: usize) -> Fallible {
     let begin = Instant::now();
     for number in 0..EDITS {
         edit(&doc, &list, number);
-        // The writer sends what there is.
+        // The writer sends its pending edits.
         yield_now().await;
     }
     let end = reached(&mut received, EDITS).await.into_iter().max().unwrap();

@@ -69,7 +69,7 @@ async fn sample(name: &str, time: Duration, process: &Process, peer: impl Future
     }
 }
 
-/// A network between a client and a Volt that can stop to carry anything, without closing.
+/// A network between a client and a Volt that can stop carrying data without closing.
 struct Network {
     address: SocketAddr,
     carries: watch::Sender<bool>,

@@ -8,9 +8,9 @@
 //! contain it. Each line shows one attack, the sockets of the
 //! Volt at its end, the Volt's processor time for each second, its resident memory before, at most, and
 //! ten seconds after the attack, and the latency of another client's `GetResource` calls meanwhile. The
-//! Volt runs in its own process. It does not count connections from this machine by their address.
-//! `VOLT_SERVER` attacks the Volt of another program, for example an earlier version of this one: it is
-//! started with the argument `serve`, and prints the owner's configuration.
+//! Volt runs in its own process. The Volt does not limit connections from this machine by their
+//! address. `VOLT_SERVER` attacks the Volt of another program, for example an earlier version of this
+//! one: it is started with the argument `serve`, and prints the owner's configuration.
 
 #![allow(clippy::unwrap_used)]
 

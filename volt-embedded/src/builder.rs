@@ -112,8 +112,8 @@ impl Builder {
 
     /// Sets the address to listen on for gRPC. Default: a free port of the websocket's address.
     ///
-    /// gRPC is always over TLS, with a certificate as that of [`tls`](Self::tls). Clients may present a
-    /// certificate that `Authenticate` has issued to them over gRPC.
+    /// gRPC always uses TLS, with a certificate like that of [`tls`](Self::tls). Clients may
+    /// present a certificate that `Authenticate` has issued to them over gRPC.
     #[cfg(feature = "grpc")]
     pub fn grpc(mut self, address: SocketAddr) -> Self {
         self.0.grpc = Grpc::At(address);

@@ -56,7 +56,7 @@ pub(crate) struct StartOptions {
 
 /// Where a Volt listens for gRPC.
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(not(feature = "grpc"), expect(dead_code, reason = "there is no gRPC"))]
+#[cfg_attr(not(feature = "grpc"), expect(dead_code, reason = "this build has no gRPC"))]
 pub(crate) enum Grpc {
     Off,
     /// At a free port of the websocket's address.
@@ -197,7 +197,7 @@ impl EmbeddedVolt {
     }
 
     /// Stops the Volt. Open calls end as described at [`Server::shutdown`], and a temporary store is
-    /// removed. If the Volt is started again at the same address, clients see no unary call fail.
+    /// removed. If the Volt is restarted at the same address, clients see no unary call fail.
     ///
     /// # Cancel safety
     ///
@@ -304,7 +304,8 @@ impl Relayed {
         let place = match (&relay.volt.relay, &relay.volt.http_address, &relay.volt.ca_pem) {
             (Some(relay), ..) => relay.clone(),
             (None, Some(address), None) => RelayConfig::Address(address.clone()),
-            // Clients need the relay's certificate authority to reach it over TLS, and gRPC always is.
+            // Clients need the relay's certificate authority to reach it over TLS, which gRPC
+            // always uses.
             _ => RelayConfig::Volt(Box::new(relay.volt.clone())),
         };
         let unreadable = |fault| StartError::new("reading the store", Status::from(fault));

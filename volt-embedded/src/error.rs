@@ -35,7 +35,7 @@ impl Error for StartError {
     }
 }
 
-/// So that `?` works in a test that returns `volt_api::Result`.
+/// This lets `?` work in a test that returns `volt_api::Result`.
 impl From<StartError> for volt_api::Error {
     fn from(error: StartError) -> Self {
         Self::new(ErrorKind::Io, error.to_string()).with_source(error)
@@ -73,7 +73,7 @@ impl From<io::Error> for Fault {
 
 impl From<Fault> for Status {
     fn from(fault: Fault) -> Self {
-        // Paths concern the operator, not the caller, so they are only logged.
+        // Paths are for the operator, not for the caller, so they are only logged.
         match fault {
             Fault::Refused(status) => status,
             Fault::Store(error) => store_status(&error),

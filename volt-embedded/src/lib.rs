@@ -42,9 +42,9 @@
 //! because some published clients require it.
 //!
 //! The Volt also serves gRPC, at the [address](EmbeddedVolt::grpc_address) that configurations contain as
-//! `address`. It is always over TLS, with the same authority. Callers send a token, or present the
-//! certificate that `Authenticate` over gRPC and [`EmbeddedVolt::config`] contain. [`Builder::grpc`]
-//! sets the address, and [`Builder::without_grpc`] turns it off.
+//! `address`. It always uses TLS, with the same authority. Callers send a token, or present the certificate that
+//! `Authenticate` over gRPC and [`EmbeddedVolt::config`] contain. [`Builder::grpc`] sets the address, and
+//! [`Builder::without_grpc`] turns it off.
 //!
 //! The websocket's address answers the HTTP requests that clients use for discovery:
 //!
@@ -83,7 +83,8 @@
 //! - **SQL**: within a transaction, each statement ends with `affected_rows`; outside a transaction
 //!   none does, because a published client cannot parse it. A transaction that is not committed is
 //!   rolled back. Statements are limited in size, [time](Builder::query_timeout) and the memory of
-//!   a row, most pragmas are rejected, and an open query may not [wait](Builder::idle_query_timeout) for its caller forever.
+//!   a row, most pragmas are rejected, and the time for which an open query waits for its caller is
+//!   [limited](Builder::idle_query_timeout).
 //! - **Documents** are kept in sync databases and synapses. `volt:database-read` permits reading them, and
 //!   `volt:database-write` changing them. A document is created with its first change, and each change is
 //!   kept before it is acknowledged or passed on. Updates are merged in batches unless
@@ -97,7 +98,7 @@
 //!   difference to the last value that it received.
 //! - **States**: a document without a published hash is DRAFT. With one it is READY, as is a connection
 //!   that represents a stored blob.
-//! - **Versions**: returning to a version undoes the later changes, for all callers that have the document open.
+//! - **Versions**: reverting to a version undoes the later changes, for all callers that have the document open.
 //! - **Blobs** have at most 256 MiB. The first response of `PutSynapseBlob` reports whether the blob exists,
 //!   the second the number of stored blocks.
 //! - **Synapse connections** are kept, but stay offline: this Volt does not exchange documents with other
@@ -119,8 +120,8 @@
 //!
 //! A data folder can be used by only one Volt at a time. A killed Volt loses no acknowledged
 //! changes; after a power failure, the last changes may be missing unless the Volt is
-//! [durable](Builder::durable). A folder that does not exist is created. A folder is rejected if it has files that
-//! are not a Volt's, or if its store is missing, damaged or belongs to another program.
+//! [durable](Builder::durable). A folder that does not exist is created. A folder is rejected if it contains files that
+//! do not belong to a Volt, or if its store is missing, damaged or belongs to another program.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

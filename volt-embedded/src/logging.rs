@@ -9,14 +9,15 @@ use tracing_subscriber::{
     registry,
 };
 
-/// Below INFO, the websocket library logs whole frames, with tokens and session ids in them. They are
-/// left out regardless of the filter: a filter for one of its modules would precede one for the crate.
+/// Below INFO, the websocket library logs whole frames, with tokens and session ids in them. They
+/// are omitted regardless of the filter: a filter for one of its modules would take precedence over
+/// one for the crate.
 fn may_log(metadata: &Metadata<'_>) -> bool {
     let root = metadata.target().split("::").next().unwrap_or_default();
     !["tungstenite", "tokio_tungstenite"].contains(&root) || *metadata.level() <= Level::INFO
 }
 
-/// Writes what passes `filter`, except for lines with secrets.
+/// Writes the events that pass `filter`, except for lines with secrets.
 pub(crate) fn subscriber<W>(filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,

@@ -19,7 +19,7 @@ use volt_embedded::EmbeddedVolt;
 ///
 /// Connect a client with the configuration that --write-config writes; that client is the owner of
 /// the Volt and has all rights. Ctrl-C or SIGTERM stops the Volt. Set `RUST_LOG`, for example to
-/// `debug`, to log what it does.
+/// `debug`, to see its logs.
 #[derive(Parser)]
 #[command(version)]
 struct Args {

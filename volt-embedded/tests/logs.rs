@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-// The filter of the program, which is what programs that log should do.
+// The program's filter, which other programs that log should copy.
 #[path = "../src/logging.rs"]
 mod logging;
 
@@ -56,7 +56,7 @@ async fn traces_of_client_and_volt_have_no_secrets() {
         let captured = Captured::default();
         let (writer, filter) = (captured.clone(), EnvFilter::new(EVERYTHING));
         let writer = move || writer.clone();
-        // For this thread, on which all tasks of the test run.
+        // The subscriber applies to this thread, on which all tasks of the test run.
         let guard = if filtered {
             logging::subscriber(filter, writer).set_default()
         } else {

@@ -25,11 +25,13 @@ use proc_macro::TokenStream;
 ///
 /// | option | meaning | default |
 /// |---|---|---|
-/// | `any_types = false` | generate no list of all messages, which fields of the type `google.protobuf.Any` need in JSON | `true`, if there is such a field |
+/// | `any_types = false` | do not generate the list of all messages, which fields of the type `google.protobuf.Any`
+/// need in JSON | `true`, if there is such a field |
 /// | `includes = ["proto"]` | the folders in which imports are looked up; each file must be in one | the folders of the files |
 /// | `own_volt_api = true` | the files are the program's version of the Volt API, such as a private fork: see below | `false` |
-/// | `rename = ["shop.v1.Item.kind_" = "sort"]` | the name from which an element's Rust name is derived | its own name; a number follows if that is taken |
-/// | `server = false` | generate no server traits and no servers | `true` |
+/// | `rename = ["shop.v1.Item.kind_" = "sort"]` | the name from which an element's Rust name is derived | its own name,
+/// numbered if that is taken |
+/// | `server = false` | do not generate server traits and servers | `true` |
 /// | `share_volt_api = true` | with `own_volt_api`, use the messages and enums of `volt-api` that are the same | `false` |
 ///
 /// A service `ShopAPI` becomes the client `ShopApiClient`, the trait `ShopApi` and the server

@@ -134,7 +134,7 @@ fn expand_in(folder: &Path, input: &Input) -> syn::Result<TokenStream> {
     })
 }
 
-/// A macro cannot print a warning. The use of a deprecated item is one.
+/// A macro cannot print a warning. The use of a deprecated item is a warning.
 fn warning(input: &Input, message: impl std::fmt::Display) -> TokenStream {
     let message = message.to_string();
     quote_spanned! {span(input, &message)=>
@@ -283,7 +283,7 @@ mod tests {
         assert_eq!(
             expanded(folder.path(), "\"proto/clock.proto\", includes = [\"other\", \"api\"]")
                 .unwrap_err(),
-            "proto/clock.proto: the file is in none of the include folders\n  help: those are other, api"
+            "proto/clock.proto: the file is not in any of the include folders\n  help: those are other, api"
         );
     }
 

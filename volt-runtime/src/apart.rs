@@ -18,7 +18,7 @@ use tokio::{runtime::Handle, sync::Semaphore, task::JoinHandle};
 use crate::transport::BoxFuture;
 
 /// The size from which work on a message leaves the task's thread, in bytes. Handing the work to
-/// another thread takes about as long as a tenth of it.
+/// another thread takes about a tenth of the work's own time.
 pub(crate) const LARGE: usize = 256 << 10;
 
 /// Bounds the concurrent work: more threads than processors would only slow down the tasks.
@@ -44,7 +44,7 @@ fn apart_within<T: Send + 'static>(
     let Ok(runtime) = Handle::try_current() else {
         return Apart(Mutex::new(Box::pin(ready(work()))));
     };
-    // A separate task, because the caller may stop polling: a permit that its future had been granted
+    // This is a separate task, because the caller may stop polling: a permit granted to its future
     // would then be lost to all others.
     let mut task = Cancelled(runtime.clone().spawn(async move {
         // The semaphore is never closed.
@@ -96,7 +96,7 @@ mod tests {
 
     use super::*;
 
-    /// The work waits for a task of the same, only, thread.
+    /// The work waits for a task on the runtime's only thread.
     #[tokio::test]
     async fn tasks_run_beside_the_work() {
         let (sender, receiver) = mpsc::channel();

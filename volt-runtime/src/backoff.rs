@@ -19,8 +19,8 @@ const LONGEST_ASKED: Duration = Duration::from_mins(5);
 /// after a connection that lasted for at least [`longest_delay`](Self::longest_delay): a peer that
 /// accepts connections and soon cuts them does not speed up the attempts.
 ///
-/// With the defaults, the limits are 200 ms, 400 ms, 800 ms and so on up to 30 seconds: a Volt that is away
-/// for a minute is tried about ten times.
+/// With the defaults, the limits are 200 ms, 400 ms, 800 ms and so on up to 30 seconds: a client
+/// tries an unreachable Volt about ten times in the first minute.
 ///
 /// ```
 /// use std::time::Duration;
@@ -121,7 +121,7 @@ impl Backoff {
     }
 
     fn limit(&self) -> Duration {
-        // Both saturate, so a series may last for years.
+        // Both operations saturate, so a series may last for years.
         let factor = 2_u32.saturating_pow(self.failures);
         self.policy.first_delay.saturating_mul(factor).min(self.policy.longest_delay)
     }
@@ -176,7 +176,7 @@ mod tests {
 
     #[cfg(feature = "client")]
     #[test]
-    fn the_series_ends_before_its_time_is_over() {
+    fn the_series_ends_within_its_time() {
         let policy =
             Reconnect { give_up_after: Some(Duration::from_mins(1)), ..Reconnect::default() };
         let mut backoff = Backoff::new(policy);
@@ -194,7 +194,7 @@ mod tests {
             backoff.settle(Duration::from_secs(29));
         }
         assert_eq!(backoff.failures(), 200);
-        // Half of the longest delay on average.
+        // The average delay is half of the longest.
         assert!(waited > Duration::from_secs(200 * 10), "{waited:?}");
         backoff.settle(Duration::from_secs(30));
         assert_eq!(backoff.failures(), 0);
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_differ() {
+    fn delays_are_random() {
         let mut backoff = Backoff::new(Reconnect::default());
         let waits: Vec<_> = (0..20).map(|_| backoff.next_delay()).collect();
         assert!(waits.windows(2).any(|pair| pair[0] != pair[1]), "{waits:?}");

@@ -76,8 +76,8 @@ struct Defaults {
 pub(crate) const UNARY_TIMEOUT: Duration = Duration::from_mins(1);
 
 impl Channel {
-    /// Creates a channel over any transport, such as one of your own for tests. The websocket client's is
-    /// created by [`connect`](crate::connect).
+    /// Creates a channel over any transport, such as a custom one for tests. The websocket client's
+    /// is created by [`connect`](crate::connect).
     pub fn new(transport: impl Transport) -> Self {
         Self {
             transport: Arc::new(transport),
@@ -90,7 +90,7 @@ impl Channel {
         }
     }
 
-    /// Returns a handle to another transport around that of this channel, with the same defaults.
+    /// Returns a channel whose transport wraps the one of this channel, with the same defaults.
     pub(crate) fn wrap<T: Transport>(self, wrap: impl FnOnce(Arc<dyn Transport>) -> T) -> Self {
         let Self { transport, renewer, defaults } = self;
         Self { transport: Arc::new(wrap(transport)), renewer, defaults }
@@ -110,8 +110,8 @@ impl Channel {
     /// encryption. To mock a Volt, implement the relevant methods of a generated server trait and
     /// add it to a [`Router`].
     ///
-    /// Callers have no token and are anonymous, and no [`Authenticator`](crate::server::Authenticator) is
-    /// asked. [`server`](crate::server) has an example.
+    /// Callers have no token and are anonymous, and no [`Authenticator`](crate::server::Authenticator)
+    /// runs. [`server`](crate::server) has an example.
     ///
     /// Handlers run as tasks of the tokio runtime on which the calls are made; a call that is made outside
     /// of a runtime panics. [`close`](Self::close) does not stop running handlers.
@@ -124,8 +124,8 @@ impl Channel {
     /// [replay](Self::replay) them. An existing file is replaced.
     ///
     /// The file has a line of JSON for each call, written when the call ends: the messages of both directions
-    /// in their order, and the end. All four kinds of call are recorded, and so are errors. A call that is
-    /// dropped is recorded up to there.
+    /// in their order, and the end. All four kinds of call are recorded, and so are errors. A dropped call is
+    /// recorded up to the drop.
     ///
     /// Secret fields of the Volt API and private keys are replaced by `(hidden)`: those that messages omit
     /// from `Debug`. [`record_hiding`](Self::record_hiding) adds fields of your own `.proto` files. Other
@@ -145,18 +145,18 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// When the file cannot be written. If a call cannot be written later, it fails.
+    /// Fails if the file cannot be written. If a call cannot be written later, it fails.
     #[doc(alias = "vcr")]
     #[doc(alias = "cassette")]
     pub fn record(&self, path: impl AsRef<Path>) -> Result<Self> {
         self.record_hiding(path, &[])
     }
 
-    /// As [`record`](Self::record), with further secret fields, by their names in the `.proto`.
+    /// Like [`record`](Self::record), with further secret fields, by their names in the `.proto`.
     ///
     /// # Errors
     ///
-    /// As [`record`](Self::record).
+    /// Same as [`record`](Self::record).
     pub fn record_hiding(&self, path: impl AsRef<Path>, fields: &[&str]) -> Result<Self> {
         let hidden = fields.iter().map(|field| (*field).to_owned()).collect();
         let tape = Tape::create(path.as_ref(), hidden)?;
@@ -172,20 +172,20 @@ impl Channel {
     /// - A response is returned once the requests that preceded it in the record have been sent.
     /// - Secrets are hidden in requests before they are compared, so they may differ.
     ///
-    /// Requests with random or current values do not fit. Among the helpers of `volt-api`, `execute` and
+    /// Requests with random or current values do not match. Among the helpers of `volt-api`, `execute` and
     /// `transaction` of SQL mark their statements at random.
     ///
-    /// A call that does not fit fails with [`ErrorKind::Configuration`](crate::ErrorKind) and the first
+    /// A call that does not match fails with [`ErrorKind::Configuration`](crate::ErrorKind) and the first
     /// difference.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, or a line is not that of a record.
+    /// Fails if the file cannot be read, or a line is not a valid line of a record.
     pub fn replay(path: impl AsRef<Path>) -> Result<Self> {
         Ok(Self::new(Replay::open(path.as_ref())?))
     }
 
-    /// As [`in_process`](Self::in_process), with a choice of encoding.
+    /// Like [`in_process`](Self::in_process), with a choice of encoding.
     #[doc(hidden)]
     pub fn in_process_with(router: Router, encoding: Encoding) -> Self {
         Self::new(InProcess::new(router, encoding))

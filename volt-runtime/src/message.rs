@@ -55,7 +55,7 @@ pub trait Payload: Send + Sync {
     ///
     /// # Errors
     ///
-    /// When the message has no JSON form: see [`json::write`].
+    /// Fails if the message has no JSON form: see [`json::write`].
     fn write_json(&self, out: &mut Vec<u8>, form: json::Form) -> Result<(), serde_json::Error>;
 
     /// Returns the length of the message's binary form, in bytes.
@@ -75,7 +75,7 @@ impl<M: Message> Payload for M {
     }
 
     fn write_protobuf(&self, out: &mut Vec<u8>) {
-        // A vector never lacks room.
+        // Writing to a vector cannot fail.
         self.encode_raw(out);
     }
 }
@@ -102,7 +102,7 @@ impl Body {
     ///
     /// # Errors
     ///
-    /// When the body is not a message of this type.
+    /// Fails if the body is not a message of this type.
     pub fn read<M: Message>(&self) -> Result<M, DecodeError> {
         match self {
             // Checked for UTF-8 when it was received.
@@ -183,7 +183,7 @@ impl ToJson {
 
     /// # Errors
     ///
-    /// When the body is not a message of the type, or the message has no JSON form.
+    /// Fails if the body is not a message of the type, or the message has no JSON form.
     pub(crate) fn convert(&self, body: &Body) -> Result<Value> {
         match self {
             Self::Typed(convert) => convert(body),
@@ -202,7 +202,7 @@ impl Debug for ToJson {
 ///
 /// # Errors
 ///
-/// When the message has none.
+/// Fails if the message has no JSON form.
 pub(crate) fn to_json(message: &dyn Payload) -> Result<Value> {
     let mut text = Vec::new();
     let written = message.write_json(&mut text, json::Form::Plain);

@@ -55,7 +55,8 @@ pub struct TypedMethod<C> {
 }
 
 impl<C> TypedMethod<C> {
-    /// Creates the descriptor. Generated code does this: `C` must be the kind and the messages of the method.
+    /// Creates the descriptor. For generated code: `C` must be the kind and the messages of the
+    /// method.
     pub const fn new(method: &'static Method) -> Self {
         Self { method, call: PhantomData }
     }

@@ -54,9 +54,9 @@ pub struct CallOptions {
     /// fail at once. Default true.
     pub wait_for_ready: bool,
     /// The maximum time that a call waits for a connection while the client reconnects, if
-    /// [`wait_for_ready`](Self::wait_for_ready) is set. After that it fails and was not executed.
-    /// Default one minute. The call's own timeout may end it earlier; subscriptions wait until
-    /// their timeout.
+    /// [`wait_for_ready`](Self::wait_for_ready) is set. After that the call fails, marked as not
+    /// executed. Default one minute. The call's own timeout may end it earlier; subscriptions wait
+    /// until their timeout.
     pub ready_timeout: Duration,
     /// Declares that executing the call twice is harmless. Default false. If set, a unary call is
     /// retried even if the connection was lost after the Volt may have received the call.
@@ -109,7 +109,7 @@ impl Default for CallOptions {
     }
 }
 
-/// A service that is not one of the Volt's own: its location and its host.
+/// A service other than the Volt's own: its location and its host.
 ///
 /// `volt-api` creates one from the resource of a service that `DiscoverServices` returned. The fields
 /// are those of the service's description, as the published clients use them:

@@ -58,11 +58,11 @@ pub(crate) fn register(slot: &mut Option<Waker>, cx: &Context<'_>) {
 pub(crate) struct Buffer<T> {
     /// In bytes.
     limit: usize,
-    /// Each with the number of bytes that it counts for.
+    /// The items, each with the number of bytes that it counts for.
     items: VecDeque<(T, usize)>,
     /// The sum of these numbers.
     bytes: usize,
-    /// Set when nothing more will be pushed. The consumer gets the reason after the last item.
+    /// Set when nothing more will be pushed. The consumer receives the reason after the last item.
     closed: Option<Option<Error>>,
     consumer: Option<Waker>,
     producers: Vec<Waker>,
@@ -110,8 +110,8 @@ impl<T> Buffer<T> {
 
     /// Adds an item even if the buffer is full. A closed buffer drops it.
     ///
-    /// `bytes` is what the item counts for, which the caller knows better: an item may be an end without
-    /// content.
+    /// `bytes` is the size to count for the item. The caller sets it, because an item may be an end
+    /// without content.
     pub(crate) fn push(&mut self, item: T, bytes: usize, wakes: &mut Wakes) {
         if self.closed.is_some() {
             return;
@@ -159,7 +159,7 @@ impl<T> Buffer<T> {
     /// them outside the lock, because dropping an item may take a lock.
     #[must_use = "drop the items outside of the lock"]
     pub(crate) fn abandon(&mut self, wakes: &mut Wakes) -> VecDeque<(T, usize)> {
-        // Producers get no reason: the consumer has none.
+        // Producers receive no reason, because the consumer has none.
         self.closed.get_or_insert(None);
         self.bytes = 0;
         self.wake_all(wakes);

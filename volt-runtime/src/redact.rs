@@ -63,10 +63,10 @@ pub(crate) fn address(text: &str) -> Cow<'_, str> {
     if may_be_key(text) {
         return Cow::Borrowed("(hidden)");
     }
-    // Not a URL parser: the text may be anything that a user typed.
+    // This is not a URL parser, because the text may be anything that a user typed.
     let start = text.find("://").map_or(0, |at| at + 3);
     let (scheme, rest) = text.split_at(start);
-    // Up to the last `@`: a password may contain an unescaped `/`, `?` or `#`.
+    // Remove everything up to the last `@`: a password may contain an unescaped `/`, `?` or `#`.
     let (hides, rest) = match rest.rfind('@') {
         Some(at) => (true, &rest[at + 1..]),
         None => (false, rest),

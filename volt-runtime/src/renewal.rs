@@ -1,8 +1,8 @@
 //! Renewal of a client's session, once for all calls that need it.
 //!
-//! A call that the Volt rejects for its session asks for a renewal, and is then retried once. Calls that
-//! ask while a renewal runs wait for the same one. A generation number counts the sessions: a call that was
-//! opened with an older one needs no renewal, only another attempt.
+//! A call that the Volt rejects for its session requests a renewal, and is then retried once. Calls that
+//! request a renewal while one runs wait for the same one. A generation number counts the sessions: a
+//! call that was opened with an older one needs no renewal, only another attempt.
 //!
 //! A renewal runs in its own task, so that it survives the call that began it. It ends with the channel.
 
@@ -108,7 +108,8 @@ impl Renewer {
     ///
     /// # Errors
     ///
-    /// When the renewal failed: not executed, unauthenticated, with the failure as the source.
+    /// Fails if the renewal failed. The error is marked as not executed and unauthenticated, and
+    /// has the failure as its source.
     ///
     /// # Cancel safety
     ///
@@ -170,7 +171,7 @@ impl State {
         }
         let (sender, outcome) = watch::channel(None);
         let renewal = renewer.renewal.clone();
-        // The task must not keep the channel's renewer, whose end aborts it.
+        // The task must not keep the channel's renewer alive: dropping the renewer aborts the task.
         let renewer = Arc::downgrade(renewer);
         let task = tokio::spawn(async move {
             let session = (renewal.0)().await;

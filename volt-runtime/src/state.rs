@@ -18,8 +18,8 @@ pub enum ConnectionState {
     /// Calls can be made.
     Connected,
     /// The connection was lost and is being re-established; or that of a client from `connect_lazy` has not
-    /// been established yet. New calls wait for it, unless they
-    /// [do not](crate::CallOptions::wait_for_ready).
+    /// been established yet. New calls wait for the connection unless
+    /// [`wait_for_ready`](crate::CallOptions::wait_for_ready) is off.
     Reconnecting {
         /// The number of attempts that have failed so far.
         failed_attempts: u32,
@@ -55,7 +55,7 @@ impl ConnectionState {
 }
 
 impl fmt::Display for ConnectionState {
-    /// The state in words, with its reason: "reconnecting, 2 attempts have failed: …".
+    /// Prints the state with its reason: "reconnecting, 2 attempts have failed: …".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connected => f.write_str("connected"),
@@ -74,8 +74,8 @@ impl fmt::Display for ConnectionState {
 }
 
 /// Watches the state of a channel's connection. Returned by
-/// [`Channel::watch_state`](crate::Channel::watch_state). It does not keep the connection open. Each clone
-/// remembers for itself which states it has seen.
+/// [`Channel::watch_state`](crate::Channel::watch_state). It does not keep the connection open.
+/// Each clone remembers independently which states it has seen.
 ///
 /// ```no_run
 /// # async fn example(channel: volt_runtime::Channel) -> volt_runtime::Result<()> {
@@ -130,7 +130,7 @@ impl StateWatch {
     ///
     /// # Errors
     ///
-    /// When the channel is closed permanently; returns the reason.
+    /// Fails if the channel is closed permanently; the error is the reason.
     ///
     /// # Cancel safety
     ///

@@ -1,7 +1,7 @@
 //! Timers and deadlines.
 //!
-//! All of them use tokio's clock, which tests can pause. The sans-IO core has no timer: it receives the
-//! time as an argument.
+//! All timers use tokio's clock, which tests can pause. The sans-IO core has no timer: it receives
+//! the time as an argument.
 
 use std::{
     fmt,

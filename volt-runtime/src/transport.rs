@@ -21,7 +21,7 @@
 //! transport enforces its own limits and reports in [`Error::executed`](crate::Error::executed) whether
 //! the peer can have acted.
 //!
-//! An own transport is for tests and for other wire formats: implement [`Transport`] and pass it to
+//! A custom transport is for tests and for other wire formats: implement [`Transport`] and pass it to
 //! [`Channel::new`](crate::Channel::new).
 
 use std::{
@@ -56,8 +56,8 @@ pub use crate::{
 /// effect: [`own_connection`](CallOptions::own_connection), [`overflow`](CallOptions::overflow),
 /// `preopened_calls`, and without a relay `key_exchange_timeout`.
 ///
-/// A slow reader delays its own call, unless the unread responses of all calls, of up to 1 MiB each,
-/// fill [`connection_buffer`](crate::ConnectOptions::connection_buffer). Then all calls wait until it reads.
+/// A slow reader delays only its own call, unless the unread responses of all calls, of up to 1 MiB each, fill
+/// [`connection_buffer`](crate::ConnectOptions::connection_buffer). Then all calls wait until it reads.
 ///
 /// # Errors over gRPC
 ///
@@ -131,7 +131,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// When there is no connection, or the options cannot be met.
+    /// Fails if there is no connection, or the options cannot be met.
     fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall>;
 
     /// Opens a call apart from the others, on its own connection if possible: see
@@ -140,7 +140,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open).
+    /// Same as [`open`](Self::open).
     fn open_apart(
         &self,
         method: &'static Method,
@@ -155,7 +155,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// When the transport is closed permanently.
+    /// Fails if the transport is closed permanently.
     fn ready(&self) -> Option<BoxFuture<Result<()>>> {
         None
     }
@@ -222,7 +222,8 @@ pub trait SendHalf: Send {
     ///
     /// # Errors
     ///
-    /// When the call can send no further messages, because it has ended or its connection is lost.
+    /// Fails if the call can send no further messages, because it has ended or its connection is
+    /// lost.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>;
 
     /// Accepts a message for sending. `Ok` means accepted, not delivered. The message is written before
@@ -230,8 +231,8 @@ pub trait SendHalf: Send {
     ///
     /// # Errors
     ///
-    /// When the message cannot be written, or the half is not ready. The call stays open, and another
-    /// message may be sent.
+    /// Fails if the message cannot be written, or the half is not ready. The call stays open, and
+    /// another message may be sent.
     fn send(&mut self, message: &dyn Payload) -> Result<()>;
 
     /// Sends the first message in the background, as soon as the half is ready; `last` is set if no
@@ -256,7 +257,7 @@ pub trait ReceiveHalf: Send {
     ///
     /// # Errors
     ///
-    /// When the peer ended the call with an error, or the call failed.
+    /// Fails if the peer ended the call with an error, or the call failed.
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Body>>>;
 
     /// Waits until nothing more can arrive because the call has failed, for example with its

@@ -1,5 +1,5 @@
-//! The metrics of calls, with a recorder that keeps them. Alone in its program, because metrics are enabled
-//! for the whole process.
+//! The metrics of calls, with a recorder that keeps them. This test has its own program, because
+//! metrics are enabled for the whole process.
 
 #![allow(clippy::unwrap_used)]
 

@@ -2,7 +2,7 @@
 //! and a lost wakeup fails the test.
 
 #[path = "../src/queue.rs"]
-#[allow(dead_code, reason = "the library uses all of it")]
+#[allow(dead_code, reason = "the library uses everything")]
 mod queue;
 
 /// The synchronization primitives of the queue in this test.

@@ -64,7 +64,7 @@ fn embedded(diagrams: &[PathBuf]) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// Encodes all that has a meaning in an address or in Markdown. Leaves out indentation.
+/// Encodes all characters with a meaning in an address or in Markdown. Leaves out indentation.
 fn percent_encoded(svg: &str) -> String {
     let mut text = String::new();
     for byte in svg.lines().map(str::trim_start).flat_map(|line| line.bytes().chain([b'\n'])) {

@@ -1,4 +1,4 @@
-//! `cargo xtask package`: packages the published crates, and checks a program that depends on them alone.
+//! `cargo xtask package`: packages the published crates, and checks a program that depends only on them.
 //!
 //! A crate compiles in the workspace although its package lacks a file, or a version of a dependency. The
 //! program in `tests/package` is therefore compiled outside of the workspace, with the packages in place of
@@ -18,7 +18,7 @@ use xtask_tools::{
 
 use crate::public_api::CRATES;
 
-/// Packages the published crates, and checks a program that depends on these packages alone.
+/// Packages the published crates, and checks a program that depends only on these packages.
 ///
 /// The packages are in `target/package`. Nothing is published.
 #[derive(clap::Args)]
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 
     let program = packages.join("program");
     copy(&root.join("tests/package"), &program)?;
-    // The same versions of dependencies, so that fewer are built again.
+    // Use the same versions of dependencies, so that fewer are rebuilt.
     fs::copy(root.join("Cargo.lock"), program.join("Cargo.lock"))?;
     let mut check = cargo();
     if args.test {

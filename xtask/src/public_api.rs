@@ -2,8 +2,8 @@
 //!
 //! The snapshots are in `tests/public-api`, one line for each item. They are made from rustdoc's JSON,
 //! which only a nightly rustdoc writes: this program puts itself between cargo and rustdoc and sets
-//! `RUSTC_BOOTSTRAP` for rustdoc alone. Set for all of cargo, the variable would rebuild every dependency
-//! whose build script looks at it.
+//! `RUSTC_BOOTSTRAP` for rustdoc alone. If it were set for cargo, every dependency whose build script
+//! reads the variable would be rebuilt.
 
 use std::{
     collections::HashSet,
@@ -71,7 +71,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 
 /// Lets rustdoc write the JSON of the workspace's libraries.
 ///
-/// The whole workspace, so that the features and the builds of dependencies are those of `cargo doc`.
+/// Document the whole workspace, so that dependencies have the same features and builds as in
+/// `cargo doc`.
 fn document(root: &Path) -> anyhow::Result<()> {
     let mut doc = cargo();
     doc.args(["doc", "--locked", "--quiet", "--workspace", "--lib", "--no-deps", "--all-features"]);

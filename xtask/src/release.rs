@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             "{version} is published. Commit tests/public-api/released, and tag the commit v{version}."
         );
     } else {
-        println!("{version} can be published: nothing was. `--execute` publishes it.");
+        println!("{version} can be published. This was a dry run: `--execute` publishes it.");
     }
     Ok(())
 }

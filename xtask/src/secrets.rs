@@ -275,7 +275,7 @@ mod tests {
 
     /// Undecided fields are allowed until a release: they are hidden.
     #[test]
-    fn the_files_of_the_repository_are_in_their_form() {
+    fn the_files_of_the_repository_are_normalized() {
         let root = xtask_tools::root().unwrap();
         for version in versions::versions(root).unwrap() {
             let secrets = Secrets::read(root, &version).unwrap();

@@ -25,9 +25,9 @@ impl Step {
     /// Compares two snapshots of a crate's public API. Returns the step from the released one to the current
     /// one, and the lines that require it.
     ///
-    /// A removed or changed line breaks callers. So does a new field or variant of a type that callers may
-    /// construct or match completely. All other new lines are additions, also methods of traits: a snapshot
-    /// does not show whether they have a default.
+    /// A removed or changed line breaks callers. A new field or variant of a type that callers may construct
+    /// or match completely breaks them too. All other new lines are additions, including methods of traits:
+    /// a snapshot does not show whether they have a default.
     pub(crate) fn between(released: &str, current: &str) -> (Self, Vec<String>) {
         let before: HashSet<_> = released.lines().collect();
         let after: HashSet<_> = current.lines().collect();

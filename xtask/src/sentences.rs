@@ -1,4 +1,4 @@
-//! `cargo xtask sentences`: prints random sentences of the repository, to judge how it reads.
+//! `cargo xtask sentences`: prints random sentences of the repository, to judge its prose.
 //!
 //! A sentence is one of a comment, of documentation, of a Markdown file, or a text of at least four words in a
 //! literal, such as an error message. The name of a test counts as one. A seed and a revision repeat a sample.
@@ -16,7 +16,7 @@ use xtask_tools::{process, root};
 /// Prints random sentences of documentation, comments, messages and test names.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The seed of the sample. Default: the time. It is printed first.
+    /// The seed of the sample, which is printed first. Default: the current time.
     #[arg(long)]
     seed: Option<u64>,
     /// The number of sentences.

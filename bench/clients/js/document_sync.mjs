@@ -1,11 +1,11 @@
-// What volt-embedded/examples/document_sync.rs measures, with the published sync provider. That program
-// starts this one:
+// The measurements of volt-embedded/examples/document_sync.rs, with the published sync provider.
+// That program starts this one:
 //
 //     node document_sync.mjs CONFIG_FILE sizes
 //     node document_sync.mjs CONFIG_FILE readers OTHERS EDITS SINGLE PAUSE_MS
 //     node document_sync.mjs CONFIG_FILE memory DOCUMENTS
 //
-// All providers of a run share one connection. Edits leave at once, as there.
+// All providers of a run share one connection. Edits are sent immediately, as in that program.
 
 import { readFileSync } from "node:fs";
 import { argv, exit, stdin } from "node:process";

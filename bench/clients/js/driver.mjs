@@ -1,4 +1,5 @@
-// The work of the benchmarks with the published JavaScript clients: `client.mjs` is the glue around one.
+// Runs the work of the benchmarks with the published JavaScript clients: `client.mjs` is the
+// adapter for one.
 //
 //     node driver.mjs WORK --config FILE --out FILE [--in-flight N] [--size BYTES] …
 //
@@ -112,8 +113,8 @@ const work = {
     send(call, { start: { resource_id: file } });
     for (let sent = 0; sent < blocks; sent += 1) {
       send(call, { block: bytes(block) });
-      // Sockets are read and written only while nothing else runs. Without this the whole file would
-      // wait in memory.
+      // Sockets are read and written only while nothing else runs. Without this, the whole file
+      // would be buffered in memory.
       if (sent - acks > 16) await new Promise(setImmediate);
     }
     // One of the clients ignores what arrives after its half-close.

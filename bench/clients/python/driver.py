@@ -1,4 +1,4 @@
-"""The work of the benchmarks with the published Python client, which speaks the legacy protocol.
+"""Runs the work of the benchmarks with the published Python client, which speaks the legacy protocol.
 
     python driver.py WORK --config FILE --out FILE [--in-flight N] [--size BYTES] …
 

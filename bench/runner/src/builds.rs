@@ -24,7 +24,7 @@ pub(super) fn measure(
 ) -> anyhow::Result<()> {
     let mut note = |name: &str, times| results.builds.push((name.to_owned(), times));
     let xtask = Programs::build(cargo::build(root).args(["--package", "xtask"]))?.take("xtask");
-    let mut generating = Command::new(xtask.context("the generator is part of xtask")?);
+    let mut generating = Command::new(xtask.context("the executable of xtask was not built")?);
     generating.args(["codegen", "--check"]).stdout(Stdio::null()).current_dir(root);
     let times = (0..rounds).map(|_| time(&mut generating));
     note("`cargo xtask codegen --check`", times.collect::<Result<_, _>>()?);

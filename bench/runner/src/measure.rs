@@ -87,7 +87,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     report::write(&results, &out)?;
     println!("Measured in {} s; see {}", started.elapsed().as_secs(), out.display());
     let failed = results.measured.iter().filter(|samples| samples.failed.is_some()).count();
-    // Failures of a published client go into the report; ours fail the run.
+    // Failures of a published client are listed in the report; failures of this SDK fail the run.
     let ours = |samples: &&Samples| samples.failed.is_some() && samples.peer.starts_with("sdk");
     ensure!(!results.measured.iter().any(|samples| ours(&samples)), "this SDK failed");
     if failed > 0 {

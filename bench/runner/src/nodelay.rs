@@ -26,7 +26,7 @@ pub(super) fn write(
     let client_copy = copy.join("client");
     mirror(&client_source(source)?, &client_copy, &|text| text.replace(CONNECT[0], CONNECT[1]))?;
     let connecting = fs::read_to_string(client_copy.join("src/volt_client.rs"))?;
-    ensure!(connecting.contains(CONNECT[1]), "volt-client-rs now connects differently");
+    ensure!(connecting.contains(CONNECT[1]), "volt-client-rs connects differently than expected");
     mirror(&source.join("src"), &copy.join("src"), &str::to_owned)?;
 
     let manifest = fs::read_to_string(source.join("Cargo.toml"))?.replace(name, patched_name);
@@ -49,11 +49,13 @@ fn client_source(program: &Path) -> anyhow::Result<std::path::PathBuf> {
     let mut metadata = cargo();
     metadata.args(["metadata", "--locked", "--format-version", "1"]).current_dir(program);
     let metadata: Value = serde_json::from_slice(&output(&mut metadata)?)?;
-    let packages = metadata["packages"].as_array().context("cargo metadata lists the packages")?;
+    let packages =
+        metadata["packages"].as_array().context("`cargo metadata` printed no packages")?;
     let client = packages.iter().find(|package| package["name"] == "volt-client-rs");
     let manifest = client.and_then(|client| client["manifest_path"].as_str());
-    let folder = Path::new(manifest.context("volt-client-rs is one of them")?).parent();
-    Ok(folder.context("a manifest is in a folder")?.to_owned())
+    let folder =
+        Path::new(manifest.context("`cargo metadata` does not list volt-client-rs")?).parent();
+    Ok(folder.context("the path of the manifest has no parent folder")?.to_owned())
 }
 
 /// The manifest of a workspace member as that of a workspace.

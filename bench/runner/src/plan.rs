@@ -46,7 +46,7 @@ pub(super) struct Cell {
     pub(super) cores: Cores,
 }
 
-/// A cell, and the way it is measured.
+/// A cell, and how it is measured.
 pub(super) struct Item {
     pub(super) cell: Cell,
     /// The time of each round, if no count ends it.

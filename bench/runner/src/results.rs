@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan::{Cell, Cores, Extent, Work};
 
-/// All of one run.
+/// All results of one run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Results {
     /// The command line of the run.

@@ -125,7 +125,7 @@ struct Call {
     invoked: bool,
     /// The call may fail now, or must fail.
     may_fail: bool,
-    /// A damaged frame arrived: anything may be read.
+    /// A damaged frame arrived: the call may read anything.
     spoiled: bool,
     count: u32,
 }
@@ -272,7 +272,7 @@ impl Model {
 
     fn tend(&mut self) {
         self.end.work();
-        // Their answers were processed, so they are unusable.
+        // The Volt answered these calls before they were made, so they cannot be used.
         self.calls.retain(|_, call| call.made || !call.answered || call.key.is_some());
     }
 
@@ -281,7 +281,7 @@ impl Model {
         let Some((id, call)) = self.call(call) else { return };
         let Some(key) = &call.key else { return };
         let text = format!("{id} {} {}", call.count, "x".repeat(length.into()));
-        // Distinct ones, because a client refuses a message that it has already received.
+        // Use distinct messages, because a client refuses a message that it has already received.
         let mut iv = [5; 16];
         iv[..4].copy_from_slice(&call.count.to_le_bytes());
         let frame = call.outgoing.message_with_iv(key, iv, &Text(&text));
@@ -308,9 +308,9 @@ impl Model {
     fn damaged(&mut self, call: u8, at: u16, by: u8) {
         let Some((id, call)) = self.call(call) else { return };
         let Some(key) = &call.key else { return };
-        let text = Text("a message that will not arrive as it is");
+        let text = Text("a message that is damaged on its way");
         let mut message = Outgoing::server(id).message_with_iv(key, [5; 16], &text).unwrap();
-        // Not the header: that would make it another call's message.
+        // Do not change the header: the message would belong to another call.
         let at = 10 + usize::from(at) % (message.len() - 10);
         message[at] ^= by | 1;
         call.spoiled = true;
@@ -390,7 +390,7 @@ impl Model {
             };
             call::open(key, frame.body).expect("a client seals with the call's key");
             if !call.made {
-                // Expired: it is cancelled.
+                // The call has expired, and is cancelled.
                 self.calls.remove(&id);
             }
         }

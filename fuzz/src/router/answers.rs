@@ -61,8 +61,8 @@ impl Call {
         single && !self.ended && !self.spoiled
     }
 
-    /// The server's signature is not verified here: other tests do, and it takes as long as
-    /// everything else.
+    /// The server's signature is not verified here: other tests do this, and it would double the
+    /// time of this one.
     pub(super) fn key(&mut self) -> Option<Arc<CallKey>> {
         if let Some(reply) = self.reply.take() {
             let reply = KeyReply::decode(reply).expect("a server's key exchange can be read");

@@ -95,7 +95,7 @@ static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
     limits.max_key_exchanges = MAX_EXCHANGES;
     limits.max_calls = MAX_CALLS;
     limits.overflow = Overflow::Fail;
-    // The code admits, so no input may guess it.
+    // The code admits a client, so no input may guess it.
     let code = SigningKey::generate().unwrap().verifying_key().fingerprint();
     let builder = EmbeddedVolt::builder().unknown_clients(UnknownClients::Deny).challenge(code);
     Fixed {
@@ -166,7 +166,8 @@ impl Client {
             Event::Open { call, claim } => {
                 let id = number(call);
                 match self.calls.get_mut(&id) {
-                    // A reused number: its frames cannot be told apart.
+                    // The number was reused, so the frames of the two calls cannot be
+                    // distinguished.
                     Some(call) => call.spoil(),
                     None => {
                         self.calls.insert(id, Call::new(claim));
@@ -243,7 +244,7 @@ impl Client {
                 self.receive(frame).await;
             }
             Event::Garbage(bytes) => {
-                // It may still be a valid frame, of any call.
+                // It may still be a valid frame of any call.
                 if let Ok(frame) = Frame::decode(Bytes::copy_from_slice(&bytes)) {
                     self.calls.entry(frame.call).or_default();
                 }
@@ -264,7 +265,7 @@ impl Client {
 
     /// Sends a message to the Volt, unless it does not read the connection.
     async fn pass(&mut self, message: Bytes, text: bool) {
-        // The websocket holds longer ones back.
+        // The websocket holds back longer messages.
         if self.lost || message.len() > MESSAGE {
             return;
         }

@@ -172,7 +172,8 @@ impl Model {
             Event::Open { call, key } => {
                 let id = u64::from(call) % 8;
                 match self.calls.get_mut(&id) {
-                    // A reused number: its frames cannot be told apart.
+                    // The number was reused, so the frames of the two calls cannot be
+                    // distinguished.
                     Some(call) => call.spoiled = true,
                     None => {
                         self.calls.insert(id, Call { opened_with: key, ..Call::default() });
@@ -245,7 +246,7 @@ impl Model {
                 self.receive(frame);
             }
             Event::Garbage(bytes) => {
-                // It may still be a valid frame, of any call.
+                // It may still be a valid frame of any call.
                 if let Ok(frame) = Frame::decode(Bytes::copy_from_slice(&bytes)) {
                     self.calls.entry(frame.call).or_default();
                 }
@@ -286,7 +287,7 @@ impl Model {
             if !call.spoiled {
                 call.answered(frame);
             } else if frame.kind == FrameKind::KeyExchange {
-                // Any key will do for the frames that follow.
+                // Any key is suitable for the following frames.
                 call.exchanged(frame);
             }
         }
@@ -299,8 +300,8 @@ impl Call {
         self.key = None;
     }
 
-    /// The server's signature is not verified here: other tests do, and it takes as long as
-    /// everything else.
+    /// The server's signature is not verified here: other tests do this, and it would double the
+    /// time of this one.
     fn work_key_out(&mut self) {
         let Some(reply) = self.reply.take() else { return };
         let reply = KeyReply::decode(reply).expect("a server's key exchange can be read");

@@ -144,7 +144,7 @@ const MODULES: [&str; 10] = [
     "json_each",
     "unknown",
 ];
-/// Whole statements that need no choice.
+/// Complete statements, without parts to choose.
 const FIXED: [&str; 16] = [
     "commit",
     "rollback",

@@ -22,7 +22,8 @@ use volt_embedded::__core::execute;
 
 use self::place::Place;
 
-/// The time limit of a statement. Most endless ones are the same after a millisecond.
+/// The time limit of a statement. It is short, because most endless statements do nothing new after
+/// a millisecond.
 const LIMIT: Duration = Duration::from_millis(1);
 /// The CPU time that a call may take: one row is not interrupted.
 const MAX_TIME: Duration = Duration::from_secs(10);
@@ -34,7 +35,7 @@ const MAX_VALUE: i32 = 16 << 20;
 const MAX_ROW: usize = 32 << 20;
 /// The largest value in most calls. Copies of large values would take nearly all the time.
 const SMALL_VALUE: i32 = 64 << 10;
-/// One of so many inputs has the limits of a Volt.
+/// One in this many inputs has the limits of a Volt.
 const LARGE: u64 = 256;
 
 static RUNTIME: LazyLock<Runtime> =
@@ -116,7 +117,7 @@ fn command(statement: String, transaction: bool, page_size: u32) -> Command {
 fn check(response: &SqlExecuteResponse, longest_value: i32) -> usize {
     let Some(Payload::Row(row)) = &response.payload else { return 0 };
     let sizes = row.column.iter().map(|cell| match &cell.data {
-        // Bytes that are not UTF-8 are replaced, each by three.
+        // Each byte that is not UTF-8 is replaced by three bytes.
         Some(Data::Text(text)) => text.chars().filter(|one| *one != '\u{fffd}').count(),
         Some(Data::Blob(bytes)) => bytes.len(),
         _ => 0,

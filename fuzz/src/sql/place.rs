@@ -87,7 +87,7 @@ impl Place {
         self.restore();
     }
 
-    /// Puts the database back as it was before any call.
+    /// Restores the database to its state before any call.
     fn restore(&mut self) {
         self.watcher = None;
         for end in ["-wal", "-shm"] {

@@ -26,7 +26,7 @@ KINDS = {
     Field.CPPTYPE_UINT64: (0, 2**64 - 1),
 }
 TEXT = string.printable + "äß\u00a0\u2028€🌍\u0000\u007f\\\"/"
-# How deep messages are nested.
+# The depth to which messages are nested.
 DEPTH = 4
 
 

@@ -46,7 +46,7 @@ pub(super) fn run() -> io::Result<()> {
 
 fn answer(line: &str) -> Result<Vec<u8>, String> {
     let mut words = line.split(' ');
-    let mut word = || words.next().ok_or("a request has four words");
+    let mut word = || words.next().ok_or("the request does not have four words");
     let (name, from, to, input) = (word()?, word()?, word()?, unhex(word()?)?);
     macro_rules! convert {
         ($($message:ident)*) => {

@@ -32,7 +32,7 @@ mod prelude {
     };
 }
 
-// Examples ignore results and read nothing of what they bind.
+// Examples ignore results and do not use everything that they bind.
 #[allow(unused, unused_qualifications, clippy::all, clippy::pedantic, clippy::unwrap_used)]
 mod blocks {
     include!(concat!(env!("OUT_DIR"), "/blocks.rs"));

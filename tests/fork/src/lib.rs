@@ -1,5 +1,5 @@
-//! A private fork of the Volt API, with the ways to generate its code that a crate can use; and an invented API with
-//! its next version.
+//! A private fork of the Volt API, generated in each way that a crate can use; and an invented API
+//! with its next version.
 
 /// The fork, from the build script.
 pub mod fork {

@@ -56,7 +56,7 @@ fn channel() -> Channel {
 }
 
 #[tokio::test]
-async fn new_methods_and_fields_of_a_fork_are_there() {
+async fn new_methods_and_fields_of_a_fork_exist() {
     let client = fork::Client::from_channel(channel());
     let request = GetResourceRequest::default().with_resource_id("garden");
     let resource = client.volt().get_resource(request).await.unwrap().resource.unwrap();

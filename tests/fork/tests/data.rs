@@ -101,7 +101,7 @@ fn report() -> Report {
 }
 
 #[test]
-fn promised_losses_of_data_are_those_that_are_seen() {
+fn the_report_predicts_all_losses_of_data() {
     let report = report();
     let mut differences = Vec::new();
     for (element, seen) in seen() {

@@ -15,7 +15,7 @@ use tracing_subscriber::{
 };
 use volt_api::{Client, ClientConfig};
 
-/// Passes the spans and the metrics of this process on.
+/// Exports the spans and the metrics of this process.
 fn observe(traces: &SdkTracerProvider, meters: &SdkMeterProvider) -> Result<(), Box<dyn Error>> {
     let layer = tracing_opentelemetry::layer().with_tracer(traces.tracer("volt"));
     // The websocket library below the SDK logs frames at lower levels.
@@ -39,7 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     client.volt().ensure_folder("@telemetry").await?;
     client.file().put_json("@telemetry/last.json", &"here").await?;
     client.close().await;
-    // The last metrics are exported now.
+    // This exports the last metrics.
     meters.shutdown()?;
     traces.shutdown()?;
     Ok(())

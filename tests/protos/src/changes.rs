@@ -27,7 +27,7 @@ use crate::{
 ///
 /// # Errors
 ///
-/// Fails if a break is promised and not seen, or seen and not promised.
+/// Fails if a promised break does not occur, or if another break occurs.
 pub(crate) fn run() -> anyhow::Result<String> {
     let (old, new) = (sources("old")?, sources("new")?);
     let report = diff(&old.compile()?, &new.compile()?, &options())?;
@@ -58,7 +58,8 @@ fn sources(version: &str) -> anyhow::Result<Sources> {
     let mut sources = Sources::default();
     for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
         let path = entry?.path();
-        let name = path.file_name().context("a file has a name")?.to_string_lossy().into_owned();
+        let name =
+            path.file_name().context("the path has no file name")?.to_string_lossy().into_owned();
         sources.files.insert(name, fs::read_to_string(&path)?);
     }
     Ok(sources)

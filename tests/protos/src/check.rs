@@ -27,7 +27,7 @@ pub(crate) fn write(package: &Path, output: &Output) -> anyhow::Result<()> {
     }
     for file in &output.files {
         let path = source.join("generated").join(&file.path);
-        fs::create_dir_all(path.parent().context("a file is in a folder")?)?;
+        fs::create_dir_all(path.parent().context("the path of the file has no parent folder")?)?;
         fs::write(&path, &file.contents).with_context(|| path.display().to_string())?;
     }
     fs::write(source.join("lib.rs"), "//! Generated code.\n\npub mod generated;\n")?;

@@ -1,4 +1,4 @@
-//! Fetches packages with the registries' own clients, and keeps them.
+//! Fetches packages with the registries' own clients, and caches them.
 
 use std::{
     fs,
@@ -80,7 +80,10 @@ fn fetch(package: &Package, into: &Path) -> anyhow::Result<PathBuf> {
             let found = packages.find(|found| found["name"] == **name);
             let manifest = found.and_then(|found| found["manifest_path"].as_str());
             let manifest = manifest.context("cargo does not list the package")?;
-            Ok(Path::new(manifest).parent().context("a manifest is in a folder")?.to_owned())
+            Ok(Path::new(manifest)
+                .parent()
+                .context("the path of the manifest has no parent folder")?
+                .to_owned())
         }
     }
 }
@@ -97,7 +100,9 @@ fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     for file in files_below(from)? {
         if file.extension().is_some_and(|extension| extension == "proto") {
             let copy = to.join(file.strip_prefix(from)?);
-            fs::create_dir_all(copy.parent().context("a file is in a folder")?)?;
+            fs::create_dir_all(
+                copy.parent().context("the path of the file has no parent folder")?,
+            )?;
             fs::copy(&file, &copy).with_context(|| copy.display().to_string())?;
         }
     }

@@ -17,8 +17,8 @@ pub(crate) struct Files {
     pub(crate) wanted: Vec<PathBuf>,
     /// The number of files that the tree leaves out.
     pub(crate) left_out: usize,
-    /// The names of the files that import what none of the packages has, directly or indirectly. No compiler
-    /// accepts them.
+    /// The names of the files that import, directly or indirectly, a file that none of the packages
+    /// contains. No compiler accepts them.
     pub(crate) incomplete: Vec<String>,
 }
 
@@ -53,7 +53,7 @@ impl Files {
     }
 }
 
-/// The names of the files that import a file that is not there, or import such a file.
+/// The names of the files that import a missing file, or import such a file.
 fn incomplete(paths: &BTreeMap<String, PathBuf>) -> anyhow::Result<BTreeSet<String>> {
     let mut importers: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (name, path) in paths {

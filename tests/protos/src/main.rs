@@ -53,7 +53,7 @@ struct Args {
 /// The size of the stack of the thread that generates code: messages may nest.
 const STACK: usize = 16 << 20;
 
-/// Generating allocates many small objects, for which this allocator takes a third less of the time.
+/// Generating allocates many small objects, for which this allocator needs a third less time.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

@@ -1,16 +1,16 @@
-//! What a program writes, such as its log.
+//! The captured output of a program, such as its log.
 
 use std::{
     io, mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// Keeps what is written to it. All clones share it.
+/// Keeps everything that is written to it. All clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Captured(Arc<Mutex<Vec<u8>>>);
 
 impl Captured {
-    /// Returns what was written since the last time.
+    /// Returns the text that was written since the last call.
     pub fn take(&self) -> String {
         String::from_utf8_lossy(&mem::take(&mut *self.bytes())).into_owned()
     }

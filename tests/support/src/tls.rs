@@ -17,7 +17,7 @@ use tokio_rustls::{
 ///
 /// # Errors
 ///
-/// When the authority is not a certificate, or the handshake fails.
+/// Fails if the authority is not a certificate, or the handshake fails.
 pub async fn begin_tls(stream: TcpStream, authority: &str) -> io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     let authority = CertificateDer::from_pem_slice(authority.as_bytes());

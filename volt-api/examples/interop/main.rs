@@ -126,7 +126,7 @@ async fn authenticate(volt: VoltConfig) -> Result<Value> {
     let mut config = ClientConfig::default().with_client_name("stranger");
     config.volt = volt;
     let client = Client::authenticate(config).await?;
-    let config = client.config().context("the client has a configuration")?;
+    let config = client.config().context("the client has no configuration")?;
     let own = config.credential.clone().unwrap_or_default();
     let volt_id = config.volt_id()?.to_owned();
     let request = GetResourceRequest::default().with_resource_id(&volt_id);

@@ -1,9 +1,9 @@
 //! The scenario `shared-document`: a client and this SDK's host edit one document.
 //!
 //! A client adds an entry to the map, under its own name, and the host answers in the map, the text and the
-//! array. Then both edit the same text and the same key of the map, neither with the other's edit. The
-//! client adds a large text and asks for the content that the host has. Both have an awareness, and the
-//! host's state lists the clients that are present.
+//! array. Then both edit the same text and the same key of the map, before either has received the other's
+//! edit. The client adds a large text and asks for the content that the host has. Both have an awareness,
+//! and the host's state lists the clients that are present.
 
 use std::{
     collections::HashMap,
@@ -96,7 +96,7 @@ impl Replica {
         states.filter_map(|state| serde_json::from_str(&state).ok()).collect()
     }
 
-    /// Returns the answer to an entry, if it is there whole.
+    /// Returns the answer to an entry, once it is complete.
     fn answered(&self, transaction: &impl ReadTxn, name: &str) -> Option<Any> {
         let is_in_text = self.text.get_string(transaction).contains(&format!("<{name}>"));
         let is_in_array =
@@ -120,7 +120,7 @@ impl Replica {
         Any::from(HashMap::from(parts.map(|(name, value)| (name.to_owned(), value))))
     }
 
-    /// Waits until something is there.
+    /// Waits until `find` returns a value.
     async fn until<T>(&self, find: impl Fn(&Self) -> Option<T>) -> T {
         loop {
             if let Some(found) = find(self) {
@@ -147,7 +147,7 @@ fn edit(doc: &Doc, name: &str, editor: &str) {
     map.insert(&mut transaction, key(BOTH, name), editor);
 }
 
-/// What an edit adds to the text.
+/// The text that an edit adds.
 fn edited(name: &str, editor: &str) -> String {
     format!("({editor} {name}, naïve ☃)")
 }
@@ -214,7 +214,7 @@ impl Host {
                 map.insert(&mut transaction, key(ANSWER, &name), value);
                 text.push(&mut transaction, &format!("<{name}>"));
                 array.push_back(&mut transaction, &*name);
-                // That of the client before.
+                // The name of the previous client.
                 let length = returned.len(&transaction);
                 returned.remove_range(&mut transaction, 0, length);
                 new.push(name);

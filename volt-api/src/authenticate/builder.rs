@@ -23,7 +23,7 @@ pub enum Identity {
 
 /// The form in which a challenge code is sent. The API's documentation, its published clients and its
 /// versions differ in this: the current documentation describes the hash, the web client and API 0.15
-/// sign the code, and the Node client sends it as it is.
+/// sign the code, and the Node client sends it unchanged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Challenge {
@@ -108,7 +108,7 @@ impl Authenticate {
         self
     }
 
-    /// Sets the code by which the owner of the Volt recognizes this client, instead of
+    /// Sets the code through which the owner of the Volt recognizes this client, instead of
     /// `credential.challenge_code` or, in older configurations, `volt.challenge_code`.
     pub fn challenge_code(mut self, code: impl Into<String>) -> Self {
         self.challenge_code = Some(code.into());
@@ -148,7 +148,8 @@ impl Authenticate {
         self
     }
 
-    /// Sets how often the client asks again while the owner has not decided. Default: 10 seconds.
+    /// Sets how often the client repeats its request while the owner has not decided. Default: 10
+    /// seconds.
     pub fn poll_interval(mut self, interval: Duration) -> Self {
         self.poll_interval = interval;
         self
@@ -170,7 +171,7 @@ impl Authenticate {
 
     /// Renews the session for as long as the client lives: when the Volt no longer accepts it, the client
     /// authenticates again with the same options, on another connection, and saves the new session as the
-    /// first one. It does so once for all calls that are waiting, which then continue: see
+    /// first one. One renewal serves all waiting calls, which then continue: see
     /// [`Channel`](crate::Channel#sessions). Default: such calls fail, and so do all later ones.
     ///
     /// If the owner of the Volt must approve the new session, calls wait within their own timeouts, until
@@ -178,7 +179,7 @@ impl Authenticate {
     /// too. A failed renewal is reported to all calls with its cause. The next attempt follows after ten
     /// seconds at the earliest.
     ///
-    /// An [`exchange_token`](Self::exchange_token) serves only once, so it is not sent again.
+    /// An [`exchange_token`](Self::exchange_token) can be used only once, so it is not sent again.
     ///
     /// ```no_run
     /// # async fn example() -> volt_api::Result<()> {

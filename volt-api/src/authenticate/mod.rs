@@ -1,4 +1,4 @@
-//! Authentication: from a configuration to a session.
+//! Authentication: obtains a session for the client of a configuration.
 //!
 //! A client has a key. A Volt issues a session for the key, after its owner has approved, and the
 //! tokens of calls name the session. [`Client::authenticate`] does all of it:
@@ -48,9 +48,9 @@ impl Authenticate {
     /// Performs the steps of the [module](self).
     async fn run(mut self) -> Result<Client> {
         if self.config.session_id().is_some() {
-            // Without renewal, which would hide that the session has expired.
+            // Connect without renewal, which would hide that the session has expired.
             let client = self.connect().await?;
-            // Any call will do: a Volt checks the session first. This one has no side effects.
+            // Any call will do: a Volt checks the session first. This call has no side effects.
             let call = client.volt().check_compatibility(CheckCompatibilityRequest::default());
             match call.await {
                 Err(error) if error.is_session_invalid() => {
@@ -154,10 +154,10 @@ impl IntoFuture for Authenticate {
 
     /// # Errors
     ///
-    /// A refusal with `PERMISSION_DENIED` if the Volt denies the session, or with `FAILED_PRECONDITION`
-    /// if its owner must decide and [`fail_if_pending`](Self::fail_if_pending) is set; a deadline error if
-    /// the owner did not decide in time; a configuration error if the file cannot be written, which is
-    /// then unchanged. Otherwise as [`Client::connect`].
+    /// Returns a refusal with `PERMISSION_DENIED` if the Volt denies the session, or with
+    /// `FAILED_PRECONDITION` if its owner must decide and [`fail_if_pending`](Self::fail_if_pending) is
+    /// set; a deadline error if the owner did not decide in time; a configuration error if the file cannot
+    /// be written, which is then unchanged. Other errors are those of [`Client::connect`].
     ///
     /// # Cancel safety
     ///
@@ -181,8 +181,7 @@ async fn within<T>(
     })
 }
 
-/// Returns whether the Volt did not answer: there is no connection to it or to its relay, or not in
-/// time.
+/// Returns whether the Volt did not answer: it or its relay could not be reached, or not in time.
 fn is_away(error: &Error) -> bool {
     error.is_connection() || error.is_deadline() || error.code() == Code::Unavailable
 }

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_presented_as_they_are_and_signed_together() {
+    fn credentials_are_presented_unchanged_and_signed_together() {
         let config = config();
         let request = build(&Client::authenticate(config.clone())).unwrap();
         assert_eq!((&*request.client_name, &*request.host), ("test", "10.0.0.7"));

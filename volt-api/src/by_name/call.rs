@@ -28,8 +28,9 @@ use crate::Client;
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Configuration`](crate::ErrorKind) before anything is sent: an unknown service, method, field or
-/// name of an enum, with the nearest one; or a value that does not fit. Other errors are those of a typed call.
+/// Returns [`ErrorKind::Configuration`](crate::ErrorKind) before anything is sent if the service,
+/// method, field or enum name is unknown (the error suggests the nearest one), or if a value does
+/// not fit. Other errors are those of a typed call.
 ///
 /// # Cancel safety
 ///
@@ -162,8 +163,8 @@ impl NamedStream {
     ///
     /// # Errors
     ///
-    /// A configuration error if the request does not fit; the call stays open. Otherwise as
-    /// [`Duplex::send`](crate::Duplex::send).
+    /// Returns a configuration error if the request does not fit; the call stays open. Other errors
+    /// are those of [`Duplex::send`](crate::Duplex::send).
     ///
     /// # Cancel safety
     ///
@@ -182,7 +183,7 @@ impl NamedStream {
     ///
     /// # Errors
     ///
-    /// As [`Streaming::message`](crate::Streaming::message).
+    /// Same as [`Streaming::message`](crate::Streaming::message).
     ///
     /// # Cancel safety
     ///

@@ -1,7 +1,7 @@
 //! Checks a request against its descriptor, before it is converted.
 //!
-//! The conversion reports the first mistake without its place. This walk finds names that do not exist, names
-//! the place, and suggests the nearest name.
+//! The conversion reports the first mistake without its position. This walk finds unknown names,
+//! reports their position, and suggests the nearest name.
 
 use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::Value;

@@ -28,7 +28,7 @@ pub(super) struct Request {
 impl Request {
     /// # Errors
     ///
-    /// A configuration error that names the value that does not fit the descriptor.
+    /// Returns a configuration error that names the value that does not fit the descriptor.
     pub(super) fn new(descriptor: &MessageDescriptor, value: Value) -> Result<Self> {
         check::names(descriptor, &value).map_err(invalid)?;
         let strict = DeserializeOptions::new().deny_unknown_fields(true);
@@ -76,7 +76,8 @@ impl Payload for Request {
 ///
 /// # Errors
 ///
-/// A refusal if the response carries a status other than OK; a protocol error if it cannot be read.
+/// Returns a refusal if the response carries a status other than OK, or a protocol error if it
+/// cannot be read.
 pub(super) fn read(descriptor: &MessageDescriptor, body: &Body) -> Result<Value> {
     let value = value(descriptor, body)?;
     refused(descriptor, &value).map_or(Ok(value), Err)
@@ -86,7 +87,7 @@ pub(super) fn read(descriptor: &MessageDescriptor, body: &Body) -> Result<Value>
 ///
 /// # Errors
 ///
-/// A protocol error if it cannot be read.
+/// Returns a protocol error if it cannot be read.
 pub(super) fn value(descriptor: &MessageDescriptor, body: &Body) -> Result<Value> {
     let unreadable = |error: Box<dyn std::error::Error + Send + Sync>| {
         Error::protocol(format!("the Volt's `{}` cannot be read: {error}", descriptor.full_name()))

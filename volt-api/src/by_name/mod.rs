@@ -1,8 +1,8 @@
 //! Calls by name, with JSON in place of Rust types.
 //!
-//! For programs that learn their methods only at run time: command lines, gateways, scripts, tests. The names
-//! and types come from descriptors: those of the Volt API are part of this crate, and [`NamedService`] has those
-//! that a service on the Volt publishes. Needs the feature `by-name`.
+//! For programs that learn their methods only at run time, such as command-line tools, gateways, scripts and tests.
+//! The names and types come from descriptors: those of the Volt API are part of this crate, and [`NamedService`] has
+//! those that a service on the Volt publishes. Needs the feature `by-name`.
 //!
 //! ```
 //! # #[cfg(all(feature = "server", feature = "volt"))]

@@ -47,7 +47,7 @@ impl Schema {
     ///
     /// # Errors
     ///
-    /// A configuration error with the nearest name.
+    /// Returns a configuration error that suggests the nearest name.
     pub(super) fn find(&self, name: &str) -> Result<Named> {
         let unknown = |why: String| Err(Error::configuration(why).with_executed(Executed::No));
         let path = name.strip_prefix('/').unwrap_or(name);

@@ -38,8 +38,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// A configuration error if there is no such service, or several; or if its files are missing or cannot be
-    /// compiled. Other errors are those of any call.
+    /// Returns a configuration error if there is no such service or there are several, or if its files are
+    /// missing or cannot be compiled. Other errors are those of any call.
     ///
     /// # Cancel safety
     ///
@@ -101,7 +101,9 @@ fn choose<'a>(services: &'a [Resource], wanted: &str) -> Result<&'a Resource> {
         several => {
             let ids: Vec<_> = several.iter().map(|service| format!("`{}`", service.id)).collect();
             let ids = ids.join(", ");
-            Err(Error::configuration(format!("several services are `{wanted}`: use one of {ids}")))
+            Err(Error::configuration(format!(
+                "several services match `{wanted}`: use one of {ids}"
+            )))
         }
     }
 }

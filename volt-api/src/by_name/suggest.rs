@@ -17,12 +17,12 @@ pub(super) fn did_you_mean<'a>(wrong: &str, names: impl IntoIterator<Item = &'a 
     nearest.map_or_else(String::new, |(_, name)| format!(": did you mean `{name}`?"))
 }
 
-/// Case and separators are the commonest mistakes, so they do not count.
+/// Case and separators are the most common mistakes, so they do not count.
 fn key(name: &str) -> String {
     name.chars().filter(char::is_ascii_alphanumeric).map(|char| char.to_ascii_lowercase()).collect()
 }
 
-/// The number of letters to insert, remove or replace (Levenshtein).
+/// Returns the number of letters to insert, remove or replace (the Levenshtein distance).
 fn distance(left: &str, right: &str) -> usize {
     let right: Vec<char> = right.chars().collect();
     let mut row: Vec<usize> = (0..=right.len()).collect();
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_name_is_suggested_and_none_that_is_far() {
+    fn only_a_near_name_is_suggested() {
         let names = ["resource_id", "recursive", "name"];
         for (wrong, text) in [
             ("resourceid", ": did you mean `resource_id`?"),

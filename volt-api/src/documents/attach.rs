@@ -135,14 +135,14 @@ impl AttachDocument {
     }
 
     /// Attaches each sub-document that is loaded too, with the same options except the awareness. Its id is
-    /// its GUID. A document within itself is attached once. Default: false.
+    /// its GUID. A document that contains itself is attached once. Default: false.
     pub fn subdocuments(mut self, attach: bool) -> Self {
         self.subdocuments = attach;
         self
     }
 
-    /// Sets how long edits are collected before they are sent. Zero sends each at once. Default: 50
-    /// milliseconds.
+    /// Sets how long edits are collected before they are sent. Zero sends each edit immediately.
+    /// Default: 50 milliseconds.
     pub fn batch(mut self, delay: Duration) -> Self {
         self.settings.batch = delay;
         self
@@ -175,12 +175,12 @@ impl AttachDocument {
         child.settings.document = doc.guid().to_string();
         child.awareness = None;
         child.above.push(self.settings.document.clone());
-        // Otherwise a document that contains itself would be attached without end.
+        // Otherwise a document that contains itself would be attached indefinitely.
         let circular = child.above.contains(&child.settings.document);
         let too_deep = child.above.len() > MAX_DEPTH;
         Box::pin(async move {
             if circular || too_deep {
-                let fault = if circular { "contains itself" } else { "is nested too deep" };
+                let fault = if circular { "contains itself" } else { "is nested too deeply" };
                 let message = format!("the document `{}` {fault}", child.settings.document);
                 return Err(Error::configuration(message));
             }
@@ -240,7 +240,7 @@ impl IntoFuture for AttachDocument {
     ///
     /// # Errors
     ///
-    /// When an id is empty.
+    /// Fails if an id is empty.
     ///
     /// # Cancel safety
     ///

@@ -18,7 +18,7 @@ use super::updates::{Bytes, caught};
 pub const RENEWAL: Duration = Duration::from_secs(15);
 /// The time of silence after which another client is removed.
 const SILENCE: Duration = Duration::from_secs(30);
-/// The largest clock that is accepted. The document's library adds to it.
+/// The highest clock that is accepted. The document's library adds to it.
 const HIGHEST: u32 = u32::MAX / 2;
 /// The number of clients that are remembered, including some that have left.
 const CLIENTS: usize = 10_000;
@@ -41,10 +41,10 @@ pub struct Peers {
 struct Peer {
     /// The time of its newest state, until it is forgotten.
     seen: Option<Instant>,
-    /// The clock of that state, as received.
+    /// The clock of the newest state, as received.
     clock: u32,
-    /// Added to its clocks here. A forgotten client may return with the same state and the same clock,
-    /// which the awareness would ignore.
+    /// An offset that is added to its clocks here. A forgotten client may return with the same
+    /// state and the same clock, which the awareness would ignore.
     ahead: u32,
 }
 
@@ -108,7 +108,7 @@ impl Peers {
             entry.clock = clock;
             return true;
         }
-        // The awareness may know it from before: it left, and its place was taken.
+        // The awareness may still know the client: it left, and its place was taken.
         let known = awareness.meta(client).map(|(clock, _)| clock);
         let ahead = known.map_or(0, |known| known.saturating_add(1).saturating_sub(entry.clock));
         let Some(clock) = sum(entry.clock, ahead) else { return false };
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn others_cannot_replace_the_own_state() {
+    fn others_cannot_replace_the_clients_own_state() {
         let mut one = Client::new(1);
         let echo = one.set("mine");
         assert!(!one.receive(&echo), "an echo needs no answer");
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_come_and_go_beyond_the_number_that_is_remembered() {
+    fn more_clients_may_come_and_go_than_are_remembered() {
         let most = u64::try_from(CLIENTS).unwrap();
         let mut one = Client::new(1);
         for id in 0..most {
@@ -329,7 +329,7 @@ mod tests {
         one.receive(&entry(10, HIGHEST, "last"));
         assert_eq!(one.of(10).as_deref(), Some("last"));
         one.receive(&entry(10, HIGHEST, GONE));
-        // It would be one clock ahead.
+        // The clock would exceed the highest by one.
         one.receive(&entry(10, HIGHEST, "again"));
         assert_eq!(one.of(10), None);
     }

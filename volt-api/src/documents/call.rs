@@ -35,12 +35,12 @@ pub(super) struct Opening {
 /// An open call.
 #[derive(Debug)]
 pub(super) struct Call {
-    /// Dropped first, so that dropping the call cancels it.
+    /// This half is dropped first, so that dropping the call cancels it.
     responses: Streaming<SyncDocumentResponse>,
     requests: RequestSink<SyncDocumentRequest>,
     shared: Arc<Shared>,
     replica: Arc<Replica>,
-    /// The exchange that counts the edits, if it is another one.
+    /// The exchange that counts the edits, if it is a different one.
     counting: Option<Arc<Shared>>,
     half_closed: bool,
 }

@@ -47,7 +47,8 @@ impl SyncedDocument {
     ///
     /// # Errors
     ///
-    /// When the Volt refused the document, or the client's connection is closed; returns the reason.
+    /// Fails if the Volt refused the document, or the client's connection is closed; the error is
+    /// the reason.
     ///
     /// # Cancel safety
     ///
@@ -75,7 +76,7 @@ impl SyncedDocument {
     ///
     /// # Errors
     ///
-    /// As [`synced`](Self::synced); and when the document is read-only and was edited.
+    /// Same as [`synced`](Self::synced); also fails if the document is read-only and was edited.
     ///
     /// # Cancel safety
     ///
@@ -130,10 +131,10 @@ impl SyncedDocument {
     ///
     /// # Errors
     ///
-    /// When the Volt may not have accepted all edits: it cannot be reached, has refused the document, or
-    /// did not read them in time. It has 5 seconds, one second more for each 64 KiB that wait, and 30 more
-    /// if the document is not synced yet. The edits are still in the document, and go out when it is
-    /// attached again.
+    /// Fails if the Volt may not have accepted all edits: it cannot be reached, has refused the document,
+    /// or did not read them in time. It has 5 seconds, one second more for each 64 KiB that wait, and 30
+    /// more if the document is not synced yet. The edits are still in the document, and are sent when it
+    /// is attached again.
     ///
     /// # Cancel safety
     ///

@@ -1,4 +1,4 @@
-//! Documents that several clients edit at once, kept equal among them.
+//! Documents that several clients edit concurrently, kept equal on all of them.
 //!
 //! A sync document is a Yjs document: every client has a copy, edits it at any time, and merges the edits of the
 //! others. A Volt keeps one too, and passes edits on. [`attach`](crate::volt::SyncApiClient::attach) keeps a
@@ -18,7 +18,7 @@
 //! ```
 //!
 //! - **No edit is lost.** Edits are kept in the document while there is no connection, and also between the
-//!   client's and the Volt's part of the handshake. They go out as soon as that is possible.
+//!   client's and the Volt's part of the handshake. They are sent as soon as possible.
 //! - **The document is the caller's.** The SDK never clears or destroys it, even if the call fails. A Volt can
 //!   damage it, though, with an invalid update that the Yjs library accepts: attach documents only if you trust
 //!   the Volt and everyone who may edit them.

@@ -21,7 +21,7 @@ use super::{
     state::DocumentState,
 };
 
-/// The limits of the pause before a lost call is opened again.
+/// The minimum and maximum pause before a lost call is reopened.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The number of consecutive calls that may fail because of their content.
@@ -76,7 +76,8 @@ impl Task {
             };
             backoff.settle(now() - begin);
             let Progress { answered, live_since } = self.progress;
-            // Not by the time that the call has lasted: a large update that is refused takes long, too.
+            // Do not decide this by the duration of the call: a large update that is refused also
+            // takes long.
             if live_since.is_some_and(|since| now() - since >= LONGEST_PAUSE) {
                 faults = 0;
             }
@@ -115,7 +116,7 @@ impl Task {
         if taken {
             return Ok(());
         }
-        let message = "the document was stopped before the Volt had taken all edits; they are \
+        let message = "the document was stopped before the Volt had accepted all edits; they are \
                        still in the document";
         let error = Error::connection(message);
         Err(match reason {
@@ -142,7 +143,7 @@ impl Task {
     /// Drives a call to its end. Returns whether the Volt ended it after it had been stopped.
     async fn drive(&mut self, mut call: Call) -> Result<bool> {
         let mut stop = Stop::No;
-        // When the Volt must have accepted everything, and when it must have ended the call.
+        // The deadlines for the Volt to accept everything, and to end the call.
         let mut drained: Option<Instant> = None;
         let mut half_closed: Option<Instant> = None;
         let mut confirming: OptionFuture<BoxFuture<Result<Option<u64>>>> = None.into();
@@ -221,7 +222,7 @@ impl Task {
             self.progress.live_since.get_or_insert_with(now);
         }
         let changed = !same(&self.states.borrow());
-        // Before the state, so that observers of the state see the acknowledged edits.
+        // Report this before the state, so that observers of the state see the acknowledged edits.
         self.shared.publish();
         if changed {
             let synced = state.is_synced();

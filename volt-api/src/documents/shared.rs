@@ -9,7 +9,7 @@ use tokio::sync::{Notify, watch};
 
 use super::exchange::Exchange;
 
-/// The time, as the timers of the task measure it.
+/// Returns the time on the clock of the task's timers.
 pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
@@ -51,7 +51,7 @@ impl Shared {
         }
     }
 
-    /// Uses the exchange. Never waits: the document is locked before it, not after.
+    /// Uses the exchange. This lock never waits: the document is locked before it, not after it.
     pub(super) fn with<T>(&self, work: impl FnOnce(&mut Exchange) -> T) -> T {
         work(&mut lock(&self.exchange))
     }

@@ -15,9 +15,9 @@ use volt_runtime::{Error, Result};
 pub enum DocumentState {
     /// The call is being opened, and the Volt has not answered yet.
     Connecting,
-    /// Both sides send what the other lacks.
+    /// Each side sends the updates that the other lacks.
     Syncing,
-    /// Both sides were equal when this state began, and send each change since then.
+    /// Both sides were equal when this state began, and have sent each change since then.
     Synced,
     /// The call was lost. It is opened again after a pause, unless the client's connection is closed.
     Disconnected {
@@ -47,7 +47,7 @@ impl DocumentState {
 }
 
 impl fmt::Display for DocumentState {
-    /// The state in words, with its reason.
+    /// Prints the state with its reason.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connecting => f.write_str("connecting"),
@@ -98,7 +98,7 @@ impl DocumentStateWatch {
     ///
     /// # Errors
     ///
-    /// When the state can no longer become `Synced`; returns the reason.
+    /// Fails if the state can no longer become `Synced`; the error is the reason.
     ///
     /// # Cancel safety
     ///

@@ -19,7 +19,7 @@ type Children = Arc<Mutex<HashMap<Uuid, Box<dyn Subdocument>>>>;
 pub(super) trait Subdocument: Send {
     fn watch_state(&self) -> DocumentStateWatch;
 
-    /// As [`SyncedDocument::stop`](super::SyncedDocument::stop).
+    /// Same as [`SyncedDocument::stop`](super::SyncedDocument::stop).
     fn stop(self: Box<Self>) -> BoxFuture<Result<()>>;
 }
 
@@ -73,7 +73,7 @@ impl Subdocuments {
     pub(super) async fn stop(self) -> Result<()> {
         self.task.abort();
         let children: Vec<_> = lock(&self.children).drain().map(|(_, child)| child).collect();
-        // Together, so that many take no longer than one.
+        // Stop them concurrently, so that many take no longer than one.
         let outcomes = join_all(children.into_iter().map(Subdocument::stop)).await;
         outcomes.into_iter().collect()
     }
@@ -93,7 +93,8 @@ async fn follow(attach: Attach, mut changes: mpsc::UnboundedReceiver<Change>, ch
                 if lock(&children).contains_key(&doc.guid()) {
                     continue;
                 }
-                // A separate statement: the function cannot be shared between threads.
+                // This is a separate statement because the function cannot be shared between
+                // threads.
                 let attaching = attach(&doc);
                 match attaching.await {
                     Ok(child) => drop(lock(&children).insert(doc.guid(), child)),

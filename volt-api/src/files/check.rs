@@ -1,4 +1,4 @@
-//! Compares transferred content with the size and digest that a Volt has of the file.
+//! Compares transferred content with the file's size and digest on the Volt.
 
 #[cfg(feature = "volt")]
 use aws_lc_rs::digest;
@@ -10,7 +10,7 @@ use crate::{
     volt::{File, FileApiClient, GetFileRequest},
 };
 
-/// Returns what the Volt knows of a file or folder.
+/// Returns the Volt's description of a file or folder.
 pub(super) async fn stat(
     client: &FileApiClient,
     settings: &Settings,
@@ -48,7 +48,7 @@ impl Summary {
         self.size
     }
 
-    /// Compares the content with what the Volt knows of the file.
+    /// Compares the content with the Volt's description of the file.
     pub(super) async fn verify(
         self,
         client: &FileApiClient,
@@ -87,7 +87,7 @@ async fn digest_of(
     let request = GetResourceRequest::default().with_resource_id(id);
     let resource = match settings.apply(client.get_resource(request)).await {
         Ok(answer) => answer.resource.unwrap_or_default(),
-        // A Volt may allow a caller its files and nothing else.
+        // A Volt may allow a caller to access its files and nothing else.
         Err(error) if error.status().is_some() => return Ok(None),
         Err(error) => return Err(error),
     };

@@ -20,8 +20,9 @@ use crate::{
     volt::{File, FileApiClient, GetFileDescendantsRequest},
 };
 
-/// The source of a download, created by [`FileApiClient::download`]. It is no future yet: choose the target with
-/// [`to_path`](Self::to_path), [`to_writer`](Self::to_writer), [`bytes`](Self::bytes) or [`stream`](Self::stream).
+/// The source of a download, created by [`FileApiClient::download`]. It is not a future yet: choose the target
+/// with [`to_path`](Self::to_path), [`to_writer`](Self::to_writer), [`bytes`](Self::bytes) or
+/// [`stream`](Self::stream).
 #[derive(Debug)]
 #[must_use = "choose where to download to"]
 pub struct DownloadFrom {
@@ -154,13 +155,13 @@ impl IntoFuture for DownloadFile<ToPath> {
 
     /// # Errors
     ///
-    /// If the Volt refuses the download, the target cannot be written ([`ErrorKind::Io`]), the content
-    /// differs from the Volt's file, or a name in a folder cannot be that of a file here; in that case
-    /// nothing is downloaded.
+    /// Fails if the Volt refuses the download, the target cannot be written ([`ErrorKind::Io`]), the
+    /// content differs from the Volt's file, or a name in a folder cannot be that of a file here; in
+    /// the last case nothing is downloaded.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future cancels the download. Files that were not complete leave nothing.
+    /// Dropping the future cancels the download. Incomplete files leave nothing behind.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let (job, source, ToPath(path)) = self.start()?;
@@ -183,7 +184,7 @@ impl IntoFuture for DownloadFile<ToWriter> {
 
     /// # Errors
     ///
-    /// As for a path. The writer may have received a part of the content.
+    /// Same as for a path. The writer may have received a part of the content.
     ///
     /// # Cancel safety
     ///
@@ -204,7 +205,7 @@ impl IntoFuture for DownloadFile<ToBytes> {
 
     /// # Errors
     ///
-    /// If the Volt refuses the download, or the content differs from the Volt's file.
+    /// Fails if the Volt refuses the download, or the content differs from the Volt's file.
     ///
     /// # Cancel safety
     ///
@@ -231,7 +232,7 @@ impl IntoFuture for DownloadFile<ToStream> {
 
     /// # Errors
     ///
-    /// If there is no such file. The stream reports other errors.
+    /// Fails if there is no such file. The stream reports other errors.
     ///
     /// # Cancel safety
     ///
@@ -285,7 +286,7 @@ impl Job {
             return Err(Error::new(
                 ErrorKind::Conversion,
                 format!(
-                    "the Volt has {one:?} and {other:?}, which are one on the disk of `{}`, because it \
+                    "the Volt has {one:?} and {other:?}, which are the same file on the disk of `{}`, because it \
                      ignores case: rename one",
                     root.display()
                 ),

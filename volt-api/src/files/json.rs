@@ -36,7 +36,7 @@ pub struct ReadJson<T> {
 
 impl FileApiClient {
     /// Replaces the content of a file with a value as JSON, up to 64 MB. Files and folders that are
-    /// missing along the path are created; a path that is a resource alone must exist.
+    /// missing along the path are created; a path that is only a resource must exist.
     ///
     /// ```no_run
     /// # async fn example(client: volt_api::Client) -> volt_api::Result<()> {
@@ -73,7 +73,8 @@ impl IntoFuture for PutJson {
 
     /// # Errors
     ///
-    /// If the value cannot be JSON ([`ErrorKind::Conversion`]), or the Volt refuses the content.
+    /// Fails if the value cannot be JSON ([`ErrorKind::Conversion`]), or the Volt refuses the
+    /// content.
     ///
     /// # Cancel safety
     ///
@@ -98,9 +99,9 @@ impl<T: DeserializeOwned> IntoFuture for GetJson<T> {
 
     /// # Errors
     ///
-    /// With the code [`Code::NotFound`](crate::Code) if there is no such file; of the kind
-    /// [`ErrorKind::Conversion`] if its content is not JSON or does not fit the type; and if the Volt
-    /// refuses the call.
+    /// Fails with the code [`Code::NotFound`](crate::Code) if there is no such file, with
+    /// [`ErrorKind::Conversion`] if its content is not JSON or does not fit the type, and if the
+    /// Volt refuses the call.
     ///
     /// # Cancel safety
     ///

@@ -1,4 +1,4 @@
-//! Files of this machine: complete or absent, and always within their folder.
+//! Local files: complete or absent, and always within their folder.
 
 use std::{
     collections::HashMap,
@@ -26,8 +26,8 @@ impl Partial {
             return Err(Error::configuration(format!("`{}` names no file", target.display())));
         }
         let target = target.to_owned();
-        // The system's work cannot be cancelled. It owns the guard, which removes the file even if the
-        // future was dropped.
+        // File system operations cannot be cancelled. The operation owns the guard, which removes
+        // the file even if the future was dropped.
         let created = blocking(move || {
             Self::beside(&target)
                 .map_err(|error| local(&format!("`{}` cannot be written", target.display()), error))
@@ -49,7 +49,7 @@ impl Partial {
     pub(super) async fn complete(self, file: fs::File) -> Result<()> {
         let file = file.into_std().await;
         blocking(move || {
-            // Moved as a whole: dropping it removes the file unless it is complete.
+            // Move the whole value: dropping it removes the file unless it is complete.
             let mut partial = self;
             let failed =
                 |error| local(&format!("`{}` cannot be written", partial.target.display()), error);
@@ -90,7 +90,7 @@ pub(super) fn local(what: &str, error: io::Error) -> Error {
 ///
 /// # Errors
 ///
-/// If a name would lead out of the folder, or is one that systems treat specially.
+/// Fails if a name would lead out of the folder, or is one that systems treat specially.
 pub(super) fn safe_names(path: &str) -> Result<Vec<&str>> {
     let names: Vec<_> = path.split('/').collect();
     match names.iter().find_map(|name| Some((name, problem(name)?))) {
@@ -189,7 +189,7 @@ pub(super) async fn ensure_folder(path: &Path) -> Result<()> {
 /// A file in a folder of this machine.
 pub(super) struct Found {
     pub(super) path: PathBuf,
-    /// The names from the folder, with `/` between them.
+    /// The names from the folder, separated by `/`.
     pub(super) name: String,
     pub(super) size: u64,
 }
@@ -198,7 +198,7 @@ pub(super) struct Found {
 ///
 /// # Errors
 ///
-/// If a folder cannot be read, or a name is not valid Unicode.
+/// Fails if a folder cannot be read, or a name is not valid Unicode.
 pub(super) async fn list(root: &Path) -> Result<Vec<Found>> {
     let mut found = Vec::new();
     let mut open = vec![(root.to_owned(), String::new())];
@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_that_differ_by_case_alone_are_found() {
+    fn paths_that_differ_only_by_case_are_found() {
         for (paths, pair) in [
             (&["a", "b/a", "b/c"][..], None),
             (&["Readme", "readme"], Some(("Readme", "readme"))),
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_probe_of_a_disk_leaves_nothing() {
+    async fn probing_a_disk_leaves_nothing_behind() {
         let here = tempfile::tempdir().unwrap();
         let ignores = ignores_case(here.path()).await.unwrap();
         assert_eq!(std::fs::read_dir(here.path()).unwrap().count(), 0);

@@ -21,10 +21,11 @@
 //!   source or target can be read or written again: that is the case for paths and bytes.
 //! - Folders are transferred recursively, several files at once. Each of their files is transferred
 //!   whole or not at all; an error leaves those that were complete.
-//! - A name from a Volt that would leave the target folder is an error. So are two names that differ by
-//!   case alone, if the disk of the target ignores case; nothing is downloaded then.
-//! - A timeout covers the work on local files, too. The system may still finish one operation: opening
-//!   or renaming a file. A temporary file is removed in any case.
+//! - A name from a Volt that would leave the target folder is an error. Two names that differ only by
+//!   case are an error too, if the disk of the target ignores case. In both cases nothing is
+//!   downloaded.
+//! - A timeout covers the work on local files, too. The system may still complete a started
+//!   operation: opening or renaming a file. A temporary file is removed in any case.
 
 mod check;
 mod download;

@@ -1,4 +1,4 @@
-//! Starts the transfer of a file again after a lost connection.
+//! Restarts the transfer of a file after a lost connection.
 
 use volt_runtime::{Backoff, Reconnect, Result};
 
@@ -7,7 +7,7 @@ use crate::operation::Settings;
 /// The default number of times that a transfer starts again.
 pub(super) const RETRIES: u32 = 3;
 
-/// Attempts a transfer, and up to `retries` times again after errors that may pass.
+/// Attempts a transfer, and retries it up to `retries` times after temporary errors.
 pub(super) async fn retried<T, F: Future<Output = Result<T>>>(
     settings: &Settings,
     retries: u32,

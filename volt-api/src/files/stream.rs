@@ -49,12 +49,13 @@ impl Blocks {
         Ok(Self { client, settings, file, responses, progress, running })
     }
 
-    /// Reports the end of a download of this file alone.
+    /// Reports the end of a download that consists of this file only.
     fn finish(&self) {
         self.progress.finish();
     }
 
-    /// Reads the next block. Returns `None` after the last one, if the whole is what the Volt has.
+    /// Reads the next block. Returns `None` after the last one, if the content matches the Volt's
+    /// file.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>> {
         loop {
             let Some((summary, progress)) = &mut self.running else { return Ok(None) };
@@ -76,10 +77,10 @@ impl Blocks {
     }
 }
 
-/// The content of a file in blocks, whose length is the Volt's choice. Also a [`Stream`]. Dropping it
+/// The content of a file in blocks, whose length the Volt chooses. Also a [`Stream`]. Dropping it
 /// cancels the download.
 ///
-/// The end of the stream means that the content was complete and is what the Volt has; everything
+/// The end of the stream means that the content is complete and matches the Volt's file; everything
 /// else is an error.
 pub struct FileStream {
     size: u64,
@@ -111,8 +112,8 @@ impl FileStream {
     ///
     /// # Errors
     ///
-    /// If the connection is lost, the Volt fails, or the content differs from the Volt's file. Later
-    /// reads return the same error.
+    /// Fails if the connection is lost, the Volt fails, or the content differs from the Volt's file.
+    /// Later reads return the same error.
     ///
     /// # Cancel safety
     ///

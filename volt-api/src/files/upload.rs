@@ -28,8 +28,9 @@ const BLOCK: usize = 256 << 10;
 /// The default number of files of a folder that are transferred at once.
 pub(super) const CONCURRENCY: usize = 4;
 
-/// The target of an upload, created by [`FileApiClient::upload`]. It is no future yet: choose the content with
-/// [`from_path`](Self::from_path), [`from_bytes`](Self::from_bytes) or [`from_reader`](Self::from_reader).
+/// The target of an upload, created by [`FileApiClient::upload`]. It is not a future yet: choose the
+/// content with [`from_path`](Self::from_path), [`from_bytes`](Self::from_bytes) or
+/// [`from_reader`](Self::from_reader).
 #[derive(Debug)]
 #[must_use = "choose what to upload"]
 pub struct UploadTo {
@@ -81,7 +82,7 @@ impl UploadTo {
         self.from(Source::Path(path.into()))
     }
 
-    /// Uploads what a reader yields. A reader cannot be read twice, so the upload does not start
+    /// Uploads the content of a reader. A reader cannot be read twice, so the upload does not start
     /// again after a lost connection.
     pub fn from_reader(self, reader: impl AsyncRead + Send + Unpin + 'static) -> UploadFile {
         self.from(Source::Reader(Box::new(reader)))
@@ -162,9 +163,9 @@ impl IntoFuture for UploadFile {
 
     /// # Errors
     ///
-    /// If the source cannot be read ([`ErrorKind::Io`]), the Volt refuses the upload, or the content
-    /// differs from the Volt's file afterwards. A file keeps its old content unless the upload was
-    /// complete; one that did not exist may exist without content.
+    /// Fails if the source cannot be read ([`ErrorKind::Io`]), the Volt refuses the upload, or the
+    /// content differs from the Volt's file afterwards. A file keeps its old content unless the
+    /// upload was complete; one that did not exist may exist without content.
     ///
     /// # Cancel safety
     ///
@@ -294,7 +295,7 @@ impl Job {
         self.settings.apply(self.client.set_file_content(request)).idempotent().await.map(drop)
     }
 
-    /// Reads a block, which is short at the end only.
+    /// Reads a block, which is shorter only at the end.
     async fn read(&self, reader: &mut (dyn AsyncRead + Send + Unpin + '_)) -> Result<Vec<u8>> {
         self.settings
             .until(async {

@@ -10,7 +10,8 @@ use crate::volt::{
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A change of a resource, with its state just after; just before, if it was removed.
+    /// A change of a resource, with its state after the change, or before it if the resource was
+    /// removed.
     Resource(ConnectResourceEvent, Box<Resource>),
     /// A client requests access, or its session has changed.
     Authentication(Box<ConnectAuthRequest>),

@@ -12,8 +12,8 @@ use crate::volt::{
 
 /// Returns the caller's frame in a message from the Volt.
 ///
-/// Relays report a half-close without a payload, and a caller that has disconnected with an initialisation vector
-/// besides. Other implementations report both without one.
+/// Relays report a half-close without a payload, and add an initialisation vector if the caller has
+/// disconnected. Other implementations report both without a payload.
 pub fn received(request: InvokeRequest) -> TunnelFrame {
     // Only the first message of a call has the caller's token.
     if !request.token.is_empty() {
@@ -24,7 +24,7 @@ pub fn received(request: InvokeRequest) -> TunnelFrame {
     let (ciphertext, encoding) = match request.request_payload {
         Some(RequestPayload::JsonPayload(bytes)) => (bytes, Encoding::Json),
         Some(RequestPayload::Payload(bytes)) => (bytes, Encoding::Protobuf),
-        // Without a payload, or with one of a later API.
+        // The message has no payload, or one of a later API.
         _ if request.client_end && request.iv.is_empty() => return TunnelFrame::HalfClose,
         _ => (Vec::new(), Encoding::Json),
     };

@@ -86,7 +86,7 @@ impl Hosting {
     pub(super) fn into_service_host(self, client: &Client) -> Result<ServiceHost> {
         let config = client.config().ok_or_else(|| {
             Error::configuration(
-                "hosting services takes a client with a configuration, whose identity hosts them: \
+                "hosting services needs a client with a configuration, whose identity hosts them: \
                  create it with `Client::connect` or `Client::authenticate`",
             )
         })?;
@@ -116,7 +116,7 @@ impl AskVolt {
         if let Some(id) = context.service_id() {
             return self.services.get(&(id.to_owned(), api));
         }
-        // Some callers name no service; then exactly one must match.
+        // Some callers do not name a service; then exactly one must match.
         let mut fitting = self.services.iter().filter(|((_, name), _)| *name == api);
         let (_, first) = fitting.next()?;
         fitting.all(|(_, other)| other == first).then_some(first)

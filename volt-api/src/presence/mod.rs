@@ -230,8 +230,8 @@ impl IntoFuture for PresenceBuilder {
 
     /// # Errors
     ///
-    /// The Volt's rejection, a connection error if it does not answer, or a configuration error if
-    /// services are to be hosted and the client has no identity for that.
+    /// Returns the Volt's rejection, a connection error if the Volt does not answer, or a
+    /// configuration error if services are to be hosted and the client has no identity for that.
     ///
     /// # Cancel safety
     ///
@@ -270,8 +270,8 @@ impl Presence {
         &self.acknowledge
     }
 
-    /// Reads the next [`Event`]. Named after what it returns: the messages of the `Connect` call itself
-    /// are handled here. Returns `None` after either side has sent goodbye.
+    /// Reads the next [`Event`]. This method handles the messages of the `Connect` call itself. Returns
+    /// `None` after either side has sent goodbye.
     ///
     /// # Errors
     ///
@@ -303,11 +303,11 @@ impl Presence {
     }
 
     /// Sends goodbye and waits until the Volt has received it. Hosted calls whose callers have
-    /// half-closed get up to 5 seconds to finish first; the others are dropped.
+    /// half-closed have up to 5 seconds to finish first; the others are dropped.
     ///
     /// # Errors
     ///
-    /// Fails if the call had already failed.
+    /// Fails if the call has already failed.
     ///
     /// # Cancel safety
     ///

@@ -31,8 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const DRAIN: Duration = Duration::from_secs(5);
 /// The longest interval that the clock can represent reliably.
 const LONGEST_INTERVAL: Duration = Duration::from_hours(24 * 365);
-/// The time that the Volt may be silent if it does not report its ping interval: that of the published
-/// Node client.
+/// The time for which the Volt may be silent if it does not report its ping interval: the same as
+/// in the published Node client.
 const SILENCE: Duration = Duration::from_mins(1);
 
 /// The call after the Volt's acknowledgement.
@@ -69,7 +69,7 @@ pub(super) struct Online {
     /// Set if a lost call is reopened.
     pub(super) resume: bool,
     pub(super) events: Events,
-    /// Signals that the call is to end.
+    /// Signals that the call must end.
     pub(super) leaving: mpsc::Receiver<()>,
 }
 
@@ -221,7 +221,7 @@ async fn read(mut reading: Reading<'_>) -> Result<()> {
     }
 }
 
-/// The hosted services behind one `Connect` call, if any. Dropping it ends their calls.
+/// The hosted services behind one `Connect` call, if any. Dropping it ends the services' calls.
 struct Hosted(Option<Tunnel>);
 
 impl Hosted {

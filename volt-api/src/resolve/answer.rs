@@ -12,7 +12,7 @@ use volt_runtime::{config::VoltConfig, key::VerifyingKey};
 ///
 /// # Errors
 ///
-/// The name of the field that the answer contradicts.
+/// Returns the name of the field that the answer contradicts.
 pub(super) fn merge(known: &VoltConfig, answer: VoltConfig) -> Result<VoltConfig, &'static str> {
     let mut merged = known.clone();
     keep("id", &mut merged.id, answer.id, |ours, theirs| ours == theirs)?;
@@ -73,7 +73,7 @@ fn check_key(known: &VoltConfig, merged: &VoltConfig) -> Result<(), &'static str
     if text(known.public_key.clone()).is_some() {
         return Ok(());
     }
-    // The same choice of key as a client makes.
+    // Choose the key as a client does.
     let key = match (&merged.public_key, &merged.ca_pem) {
         (Some(pem), _) => VerifyingKey::from_pem(pem),
         (None, Some(pem)) if ca_pem.is_none() => VerifyingKey::from_certificate(pem),
@@ -123,7 +123,7 @@ pub(super) fn services<'a>(
 
 /// An endpoint in a DID document.
 pub(super) enum Service {
-    /// The address to ask.
+    /// The address to query.
     Url(String),
     /// The HTTP address of a Volt.
     Volt(String),

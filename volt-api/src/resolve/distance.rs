@@ -8,9 +8,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub(super) enum Distance {
     /// This machine.
     Machine,
-    /// A private, link-local or other special network (RFC 6890), or no single host.
+    /// A private, link-local or other special network (RFC 6890), or an address of more than one
+    /// host.
     Nearby,
-    /// The internet, or unknown.
+    /// The internet, or an unknown network.
     Global,
 }
 

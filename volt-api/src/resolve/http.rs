@@ -1,7 +1,7 @@
 //! HTTP GET with limits.
 //!
-//! The servers that a search asks are named by documents from elsewhere, so every request is bounded:
-//! in time, size, number and redirects, and in how near its server may be ([`Distance`]).
+//! The servers that a search asks are named by documents from elsewhere, so every request is
+//! bounded: in time, size, number, redirects, and the distance of its server ([`Distance`]).
 
 use std::{error::Error as StdError, sync::Arc, time::Duration};
 
@@ -28,7 +28,7 @@ const MAX_REQUESTS: usize = 32;
 pub(super) enum Trust<'a> {
     /// The system's authorities.
     System,
-    /// The system's authorities and these (PEM).
+    /// The system's authorities, and these (PEM).
     Also(&'a str),
     /// Only these (PEM).
     Only(&'a str),
@@ -53,9 +53,9 @@ impl Trust<'_> {
 /// The limits of a search.
 #[derive(Clone, Debug)]
 pub(super) struct Limits {
-    /// For each request.
+    /// The timeout of each request.
     pub(super) timeout: Duration,
-    /// For the whole search.
+    /// The timeout of the whole search.
     pub(super) total: Duration,
     pub(super) proxy: Proxy,
     /// Set if answers may name servers that are nearer than their own.
@@ -90,7 +90,7 @@ impl Http {
         Ok(http)
     }
 
-    /// Returns whether no request has been sent.
+    /// Returns whether no request has been sent yet.
     pub(super) fn is_unused(&self) -> bool {
         self.requests == 0
     }
@@ -160,12 +160,13 @@ impl Http {
         }
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let proxy = self.limits.proxy.address_for(url.scheme() == "https", bare);
-        // With its user name and password.
+        // The address of the proxy, with its user name and password.
         Ok(proxy.map_err(|error| error.to_string())?.map(|address| String::clone(&*address)))
     }
 
-    /// A client that connects only to servers that are at least as far away as `from`. With a `proxy`,
-    /// it connects only to that: the user named it, so it may be anywhere.
+    /// A client that connects only to servers that are at least as far away as `from`. With a
+    /// `proxy`, it connects only to the proxy, whose distance is not limited because the user named
+    /// it.
     fn client(
         &mut self,
         from: Distance,
@@ -264,7 +265,7 @@ pub(super) fn host(address: &str) -> Option<String> {
 pub(super) fn shown(address: &str) -> String {
     match Url::parse(address) {
         Ok(mut url) if url.password().is_some() || !url.username().is_empty() => {
-            // These fail only for addresses that have neither.
+            // These setters fail only for addresses that have neither.
             let _ = url.set_username("");
             let _ = url.set_password(None);
             url.into()

@@ -120,7 +120,7 @@ impl Resolver {
         self
     }
 
-    /// Completes the part of a configuration that describes its Volt. The rest is unchanged.
+    /// Completes the part of a configuration that describes its Volt. Everything else is unchanged.
     ///
     /// ```no_run
     /// # async fn example() -> volt_api::Result<()> {
@@ -135,7 +135,8 @@ impl Resolver {
     /// # Errors
     ///
     /// A connection error lists every attempt and its failure. A configuration error reports that
-    /// there is nothing to find the Volt by, or names a field that an answer contradicts.
+    /// the configuration has nothing to find the Volt with, or names the field that an answer
+    /// contradicts.
     ///
     /// # Cancel safety
     ///
@@ -159,7 +160,7 @@ impl Resolver {
     ///
     /// # Errors
     ///
-    /// As [`resolve`](Self::resolve); also if the text is neither a DID nor an address.
+    /// Same as [`resolve`](Self::resolve); also fails if the text is neither a DID nor an address.
     ///
     /// # Cancel safety
     ///

@@ -17,7 +17,7 @@ use super::{
     http::{Answer, Http, Trust, host, same_server, shown},
 };
 
-/// The maximum length of a chain of relays. Documents could name relays in a circle.
+/// The maximum length of a chain of relays. Documents could name relays in a cycle.
 const MAX_DEPTH: usize = 4;
 
 /// The state of a search.
@@ -76,7 +76,7 @@ impl<'a> Search<'a> {
     ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'f>> {
         Box::pin(async move {
             if wanted.depth > MAX_DEPTH {
-                self.fail(&wanted.name(), "too many relays, one behind another");
+                self.fail(&wanted.name(), "too many relays in one chain");
                 return Ok(None);
             }
             let mut found = match &wanted.known.relay {
@@ -225,7 +225,8 @@ impl<'a> Search<'a> {
                 return Ok(None);
             }
         };
-        // Before the merge: an address that may not be named must not replace a known one.
+        // Check this before the merge: an address that may not be named must not replace a known
+        // one.
         let near = self.drop_near_addresses(&mut answer, from);
         let mut found = merge(wanted.known, answer).map_err(|field| {
             let (name, url) = (wanted.name(), shown(url));
@@ -248,8 +249,8 @@ impl<'a> Search<'a> {
         Ok(None)
     }
 
-    /// Removes the addresses from an answer that its server may not name. Returns whether there were
-    /// any.
+    /// Removes the addresses from an answer that its server may not name. Returns whether any were
+    /// removed.
     fn drop_near_addresses(&self, answer: &mut VoltConfig, from: Distance) -> bool {
         let may_name = |address: &String| {
             let with_scheme = host(address).or_else(|| host(&format!("http://{address}")));
@@ -279,13 +280,14 @@ impl<'a> Search<'a> {
         self.tried.push(format!("{}: {why}", shown(what)));
     }
 
-    /// The error of a search without a result: of the configuration if nothing could be asked, else of the
-    /// connection, with all attempts.
+    /// Returns the error of a search without a result: a configuration error if there was no server
+    /// to ask, else a connection error with all attempts.
     fn not_found(&self) -> Error {
         if self.http.is_unused() {
             let hint = "set `volt.http_address`, `volt.relay`, or `volt.id` and name a registry";
             let known = [&self.tried[..], &[hint.to_owned()]].concat().join("; ");
-            let message = format!("no source has the address of the Volt: {known}");
+            let message =
+                format!("the configuration has no source for the address of the Volt: {known}");
             return Error::configuration(message);
         }
         let message = format!("the Volt was not found: {}", self.tried.join("; "));

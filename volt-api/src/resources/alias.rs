@@ -1,4 +1,4 @@
-//! Resources that an alias names, created unless they exist.
+//! Resources identified by an alias, which are created unless they exist.
 
 use volt_runtime::{Error, Result};
 
@@ -35,7 +35,7 @@ pub(super) async fn ensure<F: Future<Output = Result<Option<Resource>>>>(
     };
     match find(settings, client, alias).await {
         Ok(Some(found)) => accept(found, reference, kind),
-        // The first error explains more.
+        // The first error is more informative.
         _ => Err(refused),
     }
 }

@@ -83,11 +83,11 @@ impl IntoFuture for EnsureWire {
 
     /// # Errors
     ///
-    /// If another kind of resource has the alias, or the Volt refuses the change.
+    /// Fails if another kind of resource has the alias, or the Volt refuses the change.
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, the wire may have been created. Doing this again finds it.
+    /// If the future is dropped, the wire may have been created. Repeating the operation finds it.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let settings = self.settings.start();
@@ -124,7 +124,7 @@ pub(crate) fn persists(wire: &Resource) -> bool {
     matches!(attribute(wire, "volt:wire-persist"), Some(Value::Boolean(true)))
 }
 
-/// Returns the table of a wire's messages, or nothing for the default.
+/// Returns the table of a wire's messages, or `None` for the default table.
 #[cfg(feature = "wire")]
 pub(crate) fn table_of(wire: &Resource) -> &str {
     match attribute(wire, "volt:wire-persist-table") {
@@ -196,11 +196,12 @@ impl IntoFuture for EnsureDatabase {
 
     /// # Errors
     ///
-    /// If another kind of resource has the alias, or the Volt refuses the change.
+    /// Fails if another kind of resource has the alias, or the Volt refuses the change.
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, the database may have been created. Doing this again finds it.
+    /// If the future is dropped, the database may have been created. Repeating the operation finds
+    /// it.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let settings = self.settings.start();
@@ -275,11 +276,12 @@ impl IntoFuture for EnsureSyncDatabase {
 
     /// # Errors
     ///
-    /// If the Volt refuses the change.
+    /// Fails if the Volt refuses the change.
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, the database may have been created. Doing this again finds it.
+    /// If the future is dropped, the database may have been created. Repeating the operation finds
+    /// it.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let settings = self.settings.start();
@@ -294,7 +296,7 @@ impl IntoFuture for EnsureSyncDatabase {
                     .with_create_in_parent_id(folder);
                 Ok(settings.apply(client.save_sync_database(request)).await?.resource)
             };
-            // A synapse has documents too, so the kind is not checked.
+            // A synapse contains documents too, so the kind is not checked.
             Ok(ensure(&settings, &volt, &alias, None, create).await?.resource())
         })
     }

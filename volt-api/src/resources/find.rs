@@ -51,8 +51,8 @@ impl VoltApiClient {
         Operation::new(self.at(path))
     }
 
-    /// Returns whether there is a resource at a path. A Volt that refuses the caller the first part of the path
-    /// returns an error.
+    /// Returns whether there is a resource at a path. If the Volt refuses access to the first part
+    /// of the path, an error is returned.
     pub fn exists(&self, path: impl Into<ResourcePath>) -> Exists {
         Operation::new(ResourceExists(self.at(path)))
     }
@@ -82,7 +82,7 @@ impl FindResource {
     ///
     /// # Errors
     ///
-    /// If the Volt refuses the lookup for another reason, or the path is invalid.
+    /// Fails if the Volt refuses the lookup for another reason, or the path is invalid.
     ///
     /// # Cancel safety
     ///
@@ -94,7 +94,7 @@ impl FindResource {
 }
 
 impl ListChildren {
-    /// Returns resources of this kind only, such as `volt:file`; or of any of several.
+    /// Returns only resources of this kind, such as `volt:file`. Repeat it to allow several kinds.
     pub fn kind(mut self, kind: impl Into<String>) -> Self {
         self.kind.kind.push(kind.into());
         self
@@ -120,8 +120,8 @@ impl IntoFuture for FindResource {
 
     /// # Errors
     ///
-    /// With the code [`Code::NotFound`] if there is no such resource, and if the Volt refuses the
-    /// lookup.
+    /// Fails with the code [`Code::NotFound`] if there is no such resource, and if the Volt refuses
+    /// the lookup.
     ///
     /// # Cancel safety
     ///
@@ -140,7 +140,7 @@ impl IntoFuture for Exists {
 
     /// # Errors
     ///
-    /// If the Volt refuses the lookup, or the path is invalid.
+    /// Fails if the Volt refuses the lookup, or the path is invalid.
     ///
     /// # Cancel safety
     ///
@@ -159,8 +159,8 @@ impl IntoFuture for ListChildren {
 
     /// # Errors
     ///
-    /// With the code [`Code::NotFound`] if there is no such resource, and if the Volt refuses the
-    /// list.
+    /// Fails with the code [`Code::NotFound`] if there is no such resource, and if the Volt refuses
+    /// the list.
     ///
     /// # Cancel safety
     ///

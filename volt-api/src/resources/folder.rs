@@ -52,7 +52,7 @@ impl IntoFuture for EnsureFolder {
 
     /// # Errors
     ///
-    /// If something along the path is not a folder, or the Volt refuses the change.
+    /// Fails if something along the path is not a folder, or the Volt refuses the change.
     ///
     /// # Cancel safety
     ///
@@ -116,7 +116,7 @@ async fn ensure_child(
     }
     // The id belongs to a folder that was moved or renamed since, or the Volt does not accept it.
     create(String::new()).await?;
-    // Of several that were created this way, all callers choose the same.
+    // If several folders were created this way, all callers choose the same one.
     let found = find().await?;
     found.ok_or_else(|| Error::protocol("the Volt does not list the folder that it has created"))
 }

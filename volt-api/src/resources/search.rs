@@ -47,7 +47,7 @@ impl VoltApiClient {
         self.find_with(GetResourcesRequest::default())
     }
 
-    /// As [`find`](Self::find), with all conditions of the API.
+    /// Like [`find`](Self::find), with all conditions of the API.
     pub fn find_with(&self, request: GetResourcesRequest) -> FindResources {
         Operation::new(ResourceSearch { client: self.clone(), request })
     }
@@ -125,7 +125,7 @@ impl IntoFuture for FindResources {
 
     /// # Errors
     ///
-    /// If the Volt refuses the search.
+    /// Fails if the Volt refuses the search.
     ///
     /// # Cancel safety
     ///

@@ -69,7 +69,8 @@ impl<'a> Row<'a> {
         match (found.next(), found.next()) {
             (Some(index), None) => self.at(index),
             (Some(_), Some(_)) => {
-                Err(RowError::new("it is in the result twice: name each with `AS`").of(column))
+                Err(RowError::new("it occurs in the result twice: give each a name with `AS`")
+                    .of(column))
             }
             (None, _) => {
                 let names: Vec<_> =

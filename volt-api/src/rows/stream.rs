@@ -33,7 +33,7 @@ impl SqliteDatabaseApiClient {
     ///
     /// # Errors
     ///
-    /// As [`Rows::start`]. The Volt's answer to the statement arrives with the first row.
+    /// Same as [`Rows::start`]. The Volt's answer to the statement arrives with the first row.
     ///
     /// # Cancel safety
     ///
@@ -49,11 +49,10 @@ impl SqliteDatabaseApiClient {
 /// The rows of a statement, as your own type. Also a [`Stream`].
 ///
 /// A row that does not fit the type is an error that names the column, and the rows after it can
-/// still be read. Any other error is final. Dropping it cancels the call, and with it a running
-/// statement.
+/// still be read. Any other error is final. Dropping it cancels the call and a running statement.
 #[derive(Debug)]
 pub struct Rows<T> {
-    // Dropped first, so that dropping the whole cancels rather than half-closes.
+    // This half is dropped first, so that dropping the call cancels it rather than half-closing it.
     responses: Streaming<SqlExecuteResponse>,
     requests: RequestSink<SqlExecuteRequest>,
     decoder: RowDecoder<T>,
@@ -104,8 +103,7 @@ impl<T: FromRow> Rows<T> {
         Ok(Self { responses, requests, decoder: RowDecoder::default(), page, failed: None })
     }
 
-    /// Reads the next row. Named after what it returns: one message carries many rows. Returns `None`
-    /// after the last.
+    /// Reads the next row. One message carries many rows. Returns `None` after the last.
     ///
     /// # Errors
     ///
@@ -123,7 +121,7 @@ impl<T: FromRow> Rows<T> {
     ///
     /// # Errors
     ///
-    /// The first error of [`row`](Self::row).
+    /// Returns the first error of [`row`](Self::row).
     ///
     /// # Cancel safety
     ///
@@ -143,7 +141,7 @@ impl<T: FromRow> Rows<T> {
             return Poll::Ready(Err(error.clone()));
         }
         loop {
-            // Only when the caller wants another row. The Volt waits until then.
+            // Request it only when the caller wants another row. The Volt waits until then.
             ready!(self.poll_turn_page(cx));
             let response = match ready!(Pin::new(&mut self.responses).poll_next(cx)) {
                 Some(Ok(response)) => response,
@@ -168,8 +166,8 @@ impl<T: FromRow> Rows<T> {
             return Poll::Ready(());
         };
         let mut requests = Pin::new(&mut self.requests);
-        // Sending fails if there is no further page and the call has ended. The responses tell
-        // whether it succeeded.
+        // Sending fails if there is no further page and the call has ended. The responses report
+        // whether the statement succeeded.
         if ready!(requests.as_mut().poll_ready(cx)).is_ok() {
             let next = SqlExecuteRequest::default().with_next(SqlExecuteNext::default());
             let _ = requests.start_send(next);

@@ -12,7 +12,7 @@ use volt_runtime::{Error, ErrorKind};
 
 use crate::data::{Variant, variant::Data};
 
-/// A value of SQLite. There are no other types.
+/// A value of SQLite. SQLite has no other types.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'a> {
     /// NULL.
@@ -28,14 +28,14 @@ pub enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// Converts a `Variant` of the API. One with nothing set, or of a kind that is unknown here, is NULL.
+    /// Converts a `Variant` of the API. A variant with nothing set, or of an unknown kind, is NULL.
     pub fn of(variant: &'a Variant) -> Self {
         match &variant.data {
             Some(Data::Integer(value)) => Self::Integer(*value),
             Some(Data::Real(value)) => Self::Real(*value),
             Some(Data::Text(value)) => Self::Text(value),
             Some(Data::Blob(value)) => Self::Blob(value),
-            // NULL, or of a later API.
+            // The value is NULL, or of a later API.
             _ => Self::Null,
         }
     }
@@ -134,7 +134,10 @@ impl FromValue for f64 {
     fn from_value(value: Value<'_>) -> Result<Self, RowError> {
         match value {
             Value::Real(number) => Ok(number),
-            #[allow(clippy::cast_precision_loss, reason = "that is what is checked")]
+            #[allow(
+                clippy::cast_precision_loss,
+                reason = "the guard checks that the conversion is exact"
+            )]
             Value::Integer(number) if number.unsigned_abs() <= 1 << Self::MANTISSA_DIGITS => {
                 Ok(number as Self)
             }

@@ -53,8 +53,8 @@ impl Database {
         self.import(table.into(), Some(Box::new(reader)), String::new())
     }
 
-    /// As [`import_csv`](Self::import_csv), from a file that is on the Volt already: a resource id
-    /// or `@alias`.
+    /// Like [`import_csv`](Self::import_csv), from a file that is on the Volt already: a resource
+    /// id or `@alias`.
     pub fn import_csv_file(&self, table: impl Into<String>, file: impl Into<String>) -> ImportCsv {
         self.import(table.into(), None, file.into())
     }
@@ -149,7 +149,7 @@ impl IntoFuture for ImportCsv {
 
     /// # Errors
     ///
-    /// If the CSV cannot be read here ([`ErrorKind::Io`]), or the Volt refuses it. Nothing is
+    /// Fails if the CSV cannot be read here ([`ErrorKind::Io`]), or the Volt refuses it. Nothing is
     /// imported then.
     ///
     /// # Cancel safety

@@ -83,7 +83,7 @@ impl Query {
     ///
     /// # Errors
     ///
-    /// As [`Rows::start`]. The Volt's answer to the statement arrives with the first row.
+    /// Same as [`Rows::start`]. The Volt's answer to the statement arrives with the first row.
     ///
     /// # Cancel safety
     ///
@@ -100,7 +100,7 @@ impl Query {
     ///
     /// # Errors
     ///
-    /// If the Volt refuses the statement, it fails, or a row does not fit the type.
+    /// Fails if the Volt refuses the statement, it fails, or a row does not fit the type.
     ///
     /// # Cancel safety
     ///
@@ -113,11 +113,11 @@ impl Query {
     ///
     /// # Errors
     ///
-    /// As [`fetch_all`](Self::fetch_all), and if there is no row or more than one.
+    /// Same as [`fetch_all`](Self::fetch_all); also fails if there is no row or more than one.
     ///
     /// # Cancel safety
     ///
-    /// As [`fetch_all`](Self::fetch_all).
+    /// Same as [`fetch_all`](Self::fetch_all).
     pub async fn fetch_one<T: FromRow>(self) -> Result<T> {
         self.fetch_optional().await?.ok_or_else(no_row)
     }
@@ -126,11 +126,11 @@ impl Query {
     ///
     /// # Errors
     ///
-    /// As [`fetch_all`](Self::fetch_all), and if there is more than one row.
+    /// Same as [`fetch_all`](Self::fetch_all); also fails if there is more than one row.
     ///
     /// # Cancel safety
     ///
-    /// As [`fetch_all`](Self::fetch_all).
+    /// Same as [`fetch_all`](Self::fetch_all).
     pub async fn fetch_optional<T: FromRow>(self) -> Result<Option<T>> {
         // A page of two rows is enough to distinguish one row from several.
         let mut rows = self.page_size(2).fetch().await?;
@@ -146,11 +146,11 @@ impl Query {
     ///
     /// # Errors
     ///
-    /// As [`fetch_one`](Self::fetch_one).
+    /// Same as [`fetch_one`](Self::fetch_one).
     ///
     /// # Cancel safety
     ///
-    /// As [`fetch_all`](Self::fetch_all).
+    /// Same as [`fetch_all`](Self::fetch_all).
     pub async fn scalar<T: FromValue>(self) -> Result<T> {
         self.fetch_one::<(T,)>().await.map(|(value,)| value)
     }
@@ -163,8 +163,9 @@ impl Query {
     ///
     /// # Errors
     ///
-    /// If the Volt refuses the statement or it fails; nothing is changed then. If the connection is
-    /// lost, [`executed`](crate::Error::executed) reports whether it may have been committed.
+    /// Fails if the Volt refuses the statement or it fails; nothing is changed then. If the
+    /// connection is lost, [`executed`](crate::Error::executed) reports whether it may have been
+    /// committed.
     ///
     /// # Cancel safety
     ///

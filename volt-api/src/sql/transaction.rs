@@ -1,4 +1,4 @@
-//! Several statements of which all take effect, or none.
+//! Transactions: several statements that all take effect, or none.
 //!
 //! Not every Volt reports the rows that a statement affected, and without that report nothing marks
 //! the end of a statement that returns no rows. Each statement is therefore followed by one that
@@ -79,7 +79,7 @@ impl IntoFuture for BeginTransaction {
 
     /// # Errors
     ///
-    /// If the Volt refuses it, or another transaction locks the database for too long.
+    /// Fails if the Volt refuses it, or another transaction locks the database for too long.
     ///
     /// # Cancel safety
     ///
@@ -129,9 +129,9 @@ impl Transaction {
     ///
     /// # Errors
     ///
-    /// If the transaction has failed already, with the same error; it is rolled back then. If the
-    /// connection is lost meanwhile, [`executed`](Error::executed) reports whether it may have been
-    /// committed.
+    /// Fails if the transaction has failed already, with the same error; it is rolled back then. If
+    /// the connection is lost meanwhile, [`executed`](Error::executed) reports whether it may have
+    /// been committed.
     ///
     /// # Cancel safety
     ///
@@ -146,7 +146,7 @@ impl Transaction {
     ///
     /// # Errors
     ///
-    /// If the connection is lost. The transaction is rolled back in any case.
+    /// Fails if the connection is lost. The transaction is rolled back in any case.
     ///
     /// # Cancel safety
     ///
@@ -229,7 +229,7 @@ impl TransactionQuery<'_> {
     ///
     /// # Errors
     ///
-    /// If the transaction has failed, the Volt refuses the statement, or a row does not fit.
+    /// Fails if the transaction has failed, the Volt refuses the statement, or a row does not fit.
     ///
     /// # Cancel safety
     ///
@@ -257,11 +257,11 @@ impl TransactionQuery<'_> {
     ///
     /// # Errors
     ///
-    /// As [`fetch_all`](Self::fetch_all), and if there is no row or more than one.
+    /// Same as [`fetch_all`](Self::fetch_all); also fails if there is no row or more than one.
     ///
     /// # Cancel safety
     ///
-    /// As [`fetch_all`](Self::fetch_all).
+    /// Same as [`fetch_all`](Self::fetch_all).
     pub async fn fetch_one<T: FromRow + Send>(self) -> Result<T> {
         self.fetch_optional().await?.ok_or_else(no_row)
     }
@@ -270,11 +270,11 @@ impl TransactionQuery<'_> {
     ///
     /// # Errors
     ///
-    /// As [`fetch_all`](Self::fetch_all), and if there is more than one row.
+    /// Same as [`fetch_all`](Self::fetch_all); also fails if there is more than one row.
     ///
     /// # Cancel safety
     ///
-    /// As [`fetch_all`](Self::fetch_all).
+    /// Same as [`fetch_all`](Self::fetch_all).
     pub async fn fetch_optional<T: FromRow + Send>(self) -> Result<Option<T>> {
         let mut rows = self.fetch_all().await?.into_iter();
         match (rows.next(), rows.next()) {
@@ -287,11 +287,11 @@ impl TransactionQuery<'_> {
     ///
     /// # Errors
     ///
-    /// As [`fetch_one`](Self::fetch_one).
+    /// Same as [`fetch_one`](Self::fetch_one).
     ///
     /// # Cancel safety
     ///
-    /// As [`fetch_all`](Self::fetch_all).
+    /// Same as [`fetch_all`](Self::fetch_all).
     pub async fn scalar<T: FromValue + Send>(self) -> Result<T> {
         self.fetch_one::<(T,)>().await.map(|(value,)| value)
     }
@@ -301,11 +301,11 @@ impl TransactionQuery<'_> {
     ///
     /// # Errors
     ///
-    /// If the transaction has failed, or the Volt refuses the statement.
+    /// Fails if the transaction has failed, or the Volt refuses the statement.
     ///
     /// # Cancel safety
     ///
-    /// As [`fetch_all`](Self::fetch_all).
+    /// Same as [`fetch_all`](Self::fetch_all).
     pub async fn execute(self) -> Result<u64> {
         self.transaction.run(self.statement, |_| Ok(())).await
     }

@@ -277,8 +277,8 @@ impl IntoFuture for PutBlob {
 
     /// # Errors
     ///
-    /// If the file cannot be read ([`ErrorKind::Io`]), the Volt refuses the blob, or does not have it
-    /// afterwards. Storing it again is harmless.
+    /// Fails if the file cannot be read ([`ErrorKind::Io`]), the Volt refuses the blob, or does not
+    /// have it afterwards. Storing it again is harmless.
     ///
     /// # Cancel safety
     ///
@@ -294,7 +294,7 @@ impl IntoFuture for GetBlob {
 
     /// # Errors
     ///
-    /// If the synapse does not have the blob, or its content does not have the hash
+    /// Fails if the synapse does not have the blob, or its content does not have the hash
     /// ([`ErrorKind::Conversion`]).
     ///
     /// # Cancel safety
@@ -311,7 +311,7 @@ impl IntoFuture for HasBlob {
 
     /// # Errors
     ///
-    /// If there is no such synapse, or the Volt refuses the call.
+    /// Fails if there is no such synapse, or the Volt refuses the call.
     ///
     /// # Cancel safety
     ///
@@ -340,7 +340,7 @@ async fn digest_of(path: &Path) -> Result<(digest::Digest, u64)> {
     }
 }
 
-/// Reads a block, which is empty at the end only.
+/// Reads a block, which is empty only at the end.
 async fn read(content: &mut (dyn AsyncRead + Send + Unpin)) -> Result<Vec<u8>> {
     let mut block = Vec::with_capacity(BLOCK);
     match content.take(BLOCK as u64).read_to_end(&mut block).await {

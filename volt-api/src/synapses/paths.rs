@@ -85,8 +85,8 @@ impl IntoFuture for WritePath {
 
     /// # Errors
     ///
-    /// If the value cannot be JSON ([`ErrorKind::Conversion`]), or the Volt refuses it, for example because
-    /// it does not fit the schema of the document.
+    /// Fails if the value cannot be JSON ([`ErrorKind::Conversion`]), or the Volt refuses it, for example
+    /// because it does not fit the schema of the document.
     ///
     /// # Cancel safety
     ///
@@ -106,7 +106,7 @@ impl<T: DeserializeOwned> IntoFuture for WatchPath<T> {
 
     /// # Errors
     ///
-    /// If there is no connection. A refusal is reported when the watch is read.
+    /// Fails if there is no connection. A refusal is reported when the watch is read.
     ///
     /// # Cancel safety
     ///
@@ -136,7 +136,7 @@ pub struct PathChange<T> {
     pub value: Option<T>,
     /// The old value. `None` if the value was added.
     pub previous: Option<T>,
-    /// The place among the parts of one change, from 0, and the number of parts.
+    /// The position among the parts of one change, from 0, and the number of parts.
     pub part: (u32, u32),
 }
 
@@ -146,12 +146,12 @@ pub struct PathChange<T> {
 pub enum PathEvent<T> {
     /// A change.
     Changed(PathChange<T>),
-    /// The connection was lost and the watch was started again: changes may be missing here.
+    /// The connection was lost and the watch was restarted: changes may be missing here.
     Gap,
 }
 
-/// The changes at some paths of a document. The watch starts again after a lost connection. Dropping it
-/// ends it.
+/// The changes at some paths of a document. The watch starts again after a lost connection.
+/// Dropping it ends the watch.
 #[derive(Debug)]
 pub struct PathWatch<T> {
     changes: Subscription<WatchSynapsePathResponse>,
@@ -164,7 +164,7 @@ impl<T: DeserializeOwned> PathWatch<T> {
     ///
     /// # Errors
     ///
-    /// As [`event`](Self::event).
+    /// Same as [`event`](Self::event).
     ///
     /// # Cancel safety
     ///
@@ -183,8 +183,8 @@ impl<T: DeserializeOwned> PathWatch<T> {
     ///
     /// # Errors
     ///
-    /// If the Volt refuses the watch; of the kind [`ErrorKind::Conversion`] if a value does not fit the
-    /// type. After such an error, the next changes can be read.
+    /// Fails if the Volt refuses the watch, and with [`ErrorKind::Conversion`] if a value does not
+    /// fit the type. After a conversion error, the next changes can be read.
     ///
     /// # Cancel safety
     ///

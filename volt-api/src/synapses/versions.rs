@@ -93,7 +93,8 @@ impl SyncApiClient {
         Operation::new(OneVersion { place, version: version.into() })
     }
 
-    /// Keeps the present content of a document as a version. Awaiting it returns the id of the version.
+    /// Keeps the current content of a document as a version. Awaiting it returns the id of the
+    /// version.
     pub fn create_version(
         &self,
         database: impl Into<String>,
@@ -142,7 +143,7 @@ impl IntoFuture for ListVersions {
 
     /// # Errors
     ///
-    /// If the Volt refuses the call.
+    /// Fails if the Volt refuses the call.
     ///
     /// # Cancel safety
     ///
@@ -165,8 +166,8 @@ impl IntoFuture for ListVersions {
                 let before = versions.len();
                 versions
                     .extend(page.into_iter().filter(|one| known.insert(one.version_id.clone())));
-                // The page is empty, though a Volt may have shorter pages than requested; or the Volt
-                // ignores the offset.
+                // Stop if the page is empty (a Volt may return shorter pages than requested), or if
+                // the Volt ignores the offset.
                 if versions.len() == before {
                     return Ok(versions);
                 }
@@ -181,7 +182,7 @@ impl IntoFuture for GetVersion {
 
     /// # Errors
     ///
-    /// If there is no such version, or the Volt refuses the call.
+    /// Fails if there is no such version, or the Volt refuses the call.
     ///
     /// # Cancel safety
     ///
@@ -208,8 +209,8 @@ impl IntoFuture for CreateVersion {
 
     /// # Errors
     ///
-    /// If the Volt refuses the call, or the connection is lost: [`executed`](volt_runtime::Error::executed)
-    /// then reports whether the version may have been kept.
+    /// Fails if the Volt refuses the call, or the connection is lost:
+    /// [`executed`](volt_runtime::Error::executed) then reports whether the version may have been kept.
     ///
     /// # Cancel safety
     ///
@@ -234,7 +235,7 @@ impl IntoFuture for RevertVersion {
 
     /// # Errors
     ///
-    /// As for [`CreateVersion`].
+    /// Same as for [`CreateVersion`].
     ///
     /// # Cancel safety
     ///

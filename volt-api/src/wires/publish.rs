@@ -39,7 +39,7 @@ struct Target {
 impl Target {
     async fn open(&self, settings: &Settings) -> Result<Call> {
         let mut call = settings.apply(self.client.publish_wire()).await?;
-        // Without a message, this asks for permission only.
+        // Without a message, this only asks for permission.
         call.send(PublishWireRequest::default().with_wire_id(&self.wire)).await?;
         Ok(call)
     }
@@ -101,7 +101,7 @@ impl IntoFuture for Publish {
 
     /// # Errors
     ///
-    /// If the message is empty, the Volt refuses it, or the connection is lost:
+    /// Fails if the message is empty, the Volt refuses it, or the connection is lost:
     /// [`executed`](Error::executed) then tells whether it may have been published.
     ///
     /// # Cancel safety
@@ -125,7 +125,7 @@ impl IntoFuture for OpenPublisher {
 
     /// # Errors
     ///
-    /// If there is no connection. The Volt's refusal arrives with the first messages, or with
+    /// Fails if there is no connection. The Volt's refusal arrives with the first messages, or with
     /// `flush` and `finish`.
     ///
     /// # Cancel safety
@@ -171,8 +171,8 @@ impl Publisher {
     ///
     /// # Errors
     ///
-    /// If the message is empty, or the Volt has refused the publisher or the connection is lost.
-    /// Earlier messages may not have been published then.
+    /// Fails if the message is empty, or the Volt has refused the publisher or the connection is
+    /// lost. Earlier messages may not have been published then.
     ///
     /// # Cancel safety
     ///
@@ -197,8 +197,8 @@ impl Publisher {
     ///
     /// # Errors
     ///
-    /// If the Volt refuses a message or the connection is lost. The messages since the last `flush`
-    /// may or may not have been published.
+    /// Fails if the Volt refuses a message or the connection is lost. The messages since the last
+    /// `flush` may or may not have been published.
     ///
     /// # Cancel safety
     ///
@@ -224,7 +224,7 @@ impl Publisher {
     ///
     /// # Errors
     ///
-    /// As [`flush`](Self::flush).
+    /// Same as [`flush`](Self::flush).
     ///
     /// # Cancel safety
     ///
@@ -237,6 +237,6 @@ impl Publisher {
 fn unconfirmed() -> Error {
     Error::new(
         volt_runtime::ErrorKind::Ended,
-        "a flush was dropped, so it is not known what was published: open another publisher",
+        "a flush was dropped, so it is unknown which messages were published: open another publisher",
     )
 }

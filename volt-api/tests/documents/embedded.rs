@@ -71,7 +71,7 @@ pub(crate) async fn attach(client: &Client, doc: &Doc) -> SyncedDocument {
     document
 }
 
-/// Everything in a document, and its state.
+/// Returns the content of a document, and its state.
 fn content(doc: &Doc) -> (String, Any, Any, Snapshot) {
     let (text, map) = (doc.get_or_insert_text("text"), doc.get_or_insert_map("map"));
     let list = doc.get_or_insert_array("list");
@@ -158,7 +158,7 @@ async fn a_document_with_a_gap_reaches_others() {
 }
 
 #[tokio::test]
-async fn a_document_that_the_volt_never_takes_is_refused() {
+async fn a_document_that_the_volt_never_accepts_is_refused() {
     for transport in TRANSPORTS {
         let (_volt, client) = start(transport).await;
         let doc = Doc::new();

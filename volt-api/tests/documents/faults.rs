@@ -28,7 +28,7 @@ async fn edits_between_done_and_its_answer_are_not_lost() {
     let first = attach(&model, &one).await;
     write(&two, "a");
     let second = attaching(&model, &two).await.unwrap();
-    // The Volt has it, so the answer was sent.
+    // The Volt has the edit, so the answer was sent.
     until(|| read(&model.doc("todo")) == "a").await;
     write(&two, "b");
     answer.notify_one();
@@ -135,7 +135,7 @@ async fn hostile_updates_end_the_attachment() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn updates_that_the_volt_cannot_take_are_not_retried_indefinitely() {
+async fn updates_that_the_volt_cannot_apply_are_not_retried_indefinitely() {
     for (code, calls) in
         [(Code::FailedPrecondition, 1), (Code::ResourceExhausted, 3), (Code::InvalidArgument, 3)]
     {
@@ -242,7 +242,7 @@ async fn read_only_edits_stay_here() {
 }
 
 #[tokio::test]
-async fn a_volt_that_sends_as_little_as_possible_is_understood() {
+async fn minimal_answers_of_a_volt_are_accepted() {
     let model = Model::default();
     let doc = Doc::new();
     write(&doc, "text");
@@ -266,7 +266,7 @@ async fn stopping_without_the_volt_reports_unsent_edits() {
 }
 
 #[tokio::test]
-async fn an_open_transaction_delays_the_document_and_nothing_else() {
+async fn an_open_transaction_delays_only_its_document() {
     let model = Model::default();
     let (one, two) = (Doc::new(), Doc::new());
     let first = attach(&model, &one).await;

@@ -37,7 +37,7 @@ pub(crate) enum Behaviour {
     HoldDone,
     /// Answers DONE after a notification.
     DelayDone(Arc<Notify>),
-    /// Ends the call in place of answering DONE.
+    /// Ends the call instead of answering DONE.
     EndAtDone,
     /// Does not permit writing.
     ReadOnly,

@@ -203,7 +203,7 @@ async fn a_blob_is_stored_once_and_read_back_whole() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &content).unwrap();
     assert_eq!(soon(sync.put_blob("@garden").from_path(file.path())).await.unwrap(), blob);
-    assert_eq!(synapse.blocks.load(Ordering::Relaxed), 3, "it was there already");
+    assert_eq!(synapse.blocks.load(Ordering::Relaxed), 3, "the blob already existed");
     assert_eq!(soon(sync.get_blob("@garden", &blob.hash)).await.unwrap(), content);
     let padded = format!("{}=", blob.hash);
     let error = soon(sync.get_blob("@garden", padded)).await.unwrap_err();

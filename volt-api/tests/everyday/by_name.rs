@@ -248,7 +248,7 @@ async fn a_service_on_the_volt_is_called_by_its_published_files() {
     }
     for (wanted, text) in [
         ("shopp", "there is no service `shopp` on the Volt: did you mean `shop`?"),
-        ("empty", "several services are `empty`: use one of `2`, `3`"),
+        ("empty", "several services match `empty`: use one of `2`, `3`"),
         ("2", "does not publish its .proto files"),
     ] {
         let error = soon(client.named_service(wanted)).await.unwrap_err();

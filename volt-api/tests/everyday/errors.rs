@@ -1,5 +1,5 @@
-//! The texts of errors: one real error of each kind. Each text says what failed, which value or field it
-//! was, and what to do; of a refusal, it is the Volt's own.
+//! The texts of errors: one real error of each kind. Each text reports what failed, which value or
+//! field it was, and what to do. For a refusal, it is the Volt's own text.
 
 use std::time::Duration;
 

@@ -330,7 +330,8 @@ async fn symbolic_links_in_the_target_are_not_followed() {
 async fn an_unwritable_target_is_named_in_the_error() {
     let here = TempDir::new().unwrap();
     let client = mock(FileApiServer::new(Mock::new(&["file"])));
-    // The super-user may write to folders without write permission, so the obstacle is another.
+    // The superuser may write to folders without write permission, so the test uses another
+    // obstacle.
     fs::create_dir(here.path().join("folder")).unwrap();
     for target in ["no/such/folder/file", "folder"] {
         let target = here.path().join(target);

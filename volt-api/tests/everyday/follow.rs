@@ -63,7 +63,7 @@ async fn without_a_start_only_new_messages_are_delivered() {
     client.wire().ensure_wire("@news").persist(true).await.unwrap();
     publish(&client, &["old"]).await;
     let mut follower = client.wire().follow("@news").await.unwrap();
-    // Published before the first read, and after the follower was there.
+    // These are published before the first read, but after the follower was created.
     publish(&client, &["new"]).await;
     assert_eq!(texts(&messages(&mut follower, 1).await), ["new"]);
     assert_eq!(next(&mut follower).await, WireEvent::CaughtUp);
@@ -131,7 +131,7 @@ async fn follow_despite_lost_connections(transport: TransportKind) {
         .map(|one| (one.id.unwrap(), String::from_utf8(one.payload).unwrap()))
         .collect();
     assert_eq!(received, stored);
-    // The follower is still there after the cuts.
+    // The follower still works after the cuts.
     publish(&owner, &["last"]).await;
     assert_eq!(texts(&messages(&mut follower, 1).await), ["last"]);
 }

@@ -76,7 +76,7 @@ async fn a_download_that_is_dropped_at_any_moment_leaves_no_file() {
         }
         drop(download);
     }
-    // A file that the system was creating is removed when that has ended.
+    // A file that the system was creating is removed after its creation.
     soon(async {
         while names_in(here.path()).iter().any(|name| name != "file") {
             tokio::task::yield_now().await;

@@ -77,7 +77,7 @@ async fn a_moved_or_deleted_folder_is_recreated() {
     let delete = DeleteResourceRequest::default().with_resource_id(&second.id);
     volt.delete_resource(delete).await.unwrap();
     volt.ensure_folder("@home/a").await.unwrap();
-    // A file is not taken for a folder.
+    // A file is not mistaken for a folder.
     client.file().upload("@home/file").from_bytes("x").await.unwrap();
     let error = volt.ensure_folder("@home/file/b").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conversion);
@@ -117,7 +117,7 @@ async fn values_are_stored_as_json() {
 }
 
 #[tokio::test]
-async fn signatures_are_valid_for_their_message_and_signer_only() {
+async fn signatures_are_valid_only_for_their_message_and_signer() {
     let (volt, client) = start().await;
     let api = client.volt();
     let signature = api.sign("the contract").await.unwrap();

@@ -40,7 +40,7 @@ async fn one_value_suits_the_clients_of_two_versions() {
 }
 
 #[test]
-fn types_that_differ_between_two_versions_are_two() {
+fn differing_versions_of_a_type_are_separate_types() {
     let pair = |old: &dyn Any, new: &dyn Any| old.type_id() == new.type_id();
     for (one, name) in [
         (pair(&v0_15::volt::Resource::default(), &volt::Resource::default()), "Resource"),

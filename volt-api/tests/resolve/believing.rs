@@ -28,7 +28,7 @@ async fn a_contradicting_answer_error_names_the_field() {
     }
     let error = failure(&resolver, json!({ "id": DID, "http_address": volt.url() })).await;
     assert!(error.to_string().contains("`volt.id`"), "{error}");
-    // The next server was asked only for the one that the registry does not know.
+    // The next server was queried only for the Volt that the registry does not know.
     assert_eq!(unasked.asked().len(), 1);
 }
 

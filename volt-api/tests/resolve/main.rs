@@ -1,6 +1,6 @@
 //! Finding a Volt: the servers that are asked, the answers that are trusted, and the errors.
 
-// JSON is created where it is passed.
+// Answers are built as JSON values at the call site.
 #![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
 
 mod asking;

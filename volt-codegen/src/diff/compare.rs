@@ -15,7 +15,7 @@ pub(super) struct Compared {
     pub(super) changes: Vec<Change>,
     /// The new full names of elements, by the former ones, without methods.
     pub(super) renames: BTreeMap<String, String>,
-    /// The same of methods.
+    /// The same for methods.
     pub(super) methods: BTreeMap<String, String>,
 }
 
@@ -111,7 +111,7 @@ impl Comparison<'_> {
     ) {
         let (what, source) = match (was, is) {
             (false, true) => ("deprecated", Trouble::risky("code that uses it gets a warning")),
-            (true, false) => ("not deprecated any more", Trouble::none()),
+            (true, false) => ("no longer deprecated", Trouble::none()),
             _ => return,
         };
         match part {
@@ -123,7 +123,7 @@ impl Comparison<'_> {
     /// Removed reservations.
     fn reservations(&mut self, place: Place<'_>, old: &Reserved, new: &Reserved) {
         let (numbers, names) = old.without(new);
-        let again = || Trouble::risky("what it meant once is still sent by some");
+        let again = || Trouble::risky("some peers still send it with its former meaning");
         for number in numbers {
             let effects = Effects { wire: again(), ..Effects::none() };
             self.add(place, format!("no longer reserved: {number}"), effects);
@@ -151,7 +151,7 @@ impl Comparison<'_> {
             let Some(is) = new.services.get(&now) else {
                 let effects = Effects::alike(
                     Trouble::breaking("calls to it fail").for_old_clients(),
-                    Trouble::breaking("its client is gone"),
+                    Trouble::breaking("its client was removed"),
                 );
                 self.add(self.place(&service.home, name), "service removed", effects);
                 continue;
@@ -196,7 +196,7 @@ impl Comparison<'_> {
             let Some((heir, is)) = new.methods.iter().find(|(heir, _)| is_heir(heir)) else {
                 let effects = Effects::alike(
                     Trouble::breaking("calls to it fail").for_old_clients(),
-                    Trouble::breaking("it is not there"),
+                    Trouble::breaking("it does not exist there"),
                 );
                 self.add_part(place, name, "method removed", effects);
                 continue;
@@ -227,7 +227,7 @@ impl Comparison<'_> {
         };
         if kind(old) != kind(new) {
             let effects = Effects::alike(
-                Trouble::breaking("the two sides disagree on how many messages come"),
+                Trouble::breaking("the two sides disagree on the number of messages"),
                 Trouble::breaking("another kind of call"),
             );
             self.add_part(place, name, format!("was {}, is {}", kind(old), kind(new)), effects);
@@ -274,7 +274,7 @@ impl Comparison<'_> {
             };
             return Effects { json, ..Effects::source(source) };
         }
-        Effects::alike(Trouble::breaking("something else is expected"), source)
+        Effects::alike(Trouble::breaking("the peer expects another type"), source)
     }
 
     fn messages(&mut self) {
@@ -329,5 +329,5 @@ fn missing() -> Effects {
 
 /// The effects of a removed message or enum; its users are reported as changed themselves.
 fn type_gone() -> Effects {
-    Effects::source(Trouble::breaking("the type is gone"))
+    Effects::source(Trouble::breaking("the type was removed"))
 }

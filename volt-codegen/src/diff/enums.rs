@@ -34,7 +34,7 @@ impl Comparison<'_> {
             let gone = Effects {
                 wire: Trouble::none(),
                 json: Trouble::breaking("a new reader does not know the name").in_old_data(),
-                source: Trouble::breaking("the value is gone"),
+                source: Trouble::breaking("the value was removed"),
             };
             match fate(was.number, old, new) {
                 Fate::Renamed(heir) => {

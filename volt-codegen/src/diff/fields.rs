@@ -30,7 +30,7 @@ impl Comparison<'_> {
                     self.rename(place, oneof, now);
                     (format!("oneof renamed to {now}"), "another name")
                 }
-                None => ("oneof removed".to_owned(), "its type is gone"),
+                None => ("oneof removed".to_owned(), "its type was removed"),
             };
             self.add_part(place, oneof, what, Effects::source(Trouble::breaking(why)));
         }
@@ -54,7 +54,7 @@ impl Comparison<'_> {
                     } else {
                         Trouble::breaking("another name")
                     };
-                    let json = Trouble::breaking("the name counts in JSON");
+                    let json = Trouble::breaking("JSON depends on the name");
                     let effects = Effects { json, ..Effects::source(source) };
                     self.rename(place, name, heir);
                     self.add_part(place, name, format!("renamed to {heir}"), effects);
@@ -63,7 +63,7 @@ impl Comparison<'_> {
                 Fate::Replaced(heir, is) => {
                     let number = field.number;
                     let outcome = if types::is_framed_alike(field, is) {
-                        "it is read as that"
+                        "it is read as that field"
                     } else {
                         "a message with it is refused"
                     };
@@ -128,7 +128,7 @@ impl Comparison<'_> {
         if old.shape == new.shape {
             self.value(place, name, &old.value, &new.value);
             if old.packed != new.packed {
-                let what = if new.packed { "packed" } else { "not packed any more" };
+                let what = if new.packed { "packed" } else { "no longer packed" };
                 let read = Trouble::note("both forms are read");
                 self.add_part(place, name, what, Effects { wire: read, ..Effects::none() });
             }
@@ -139,7 +139,7 @@ impl Comparison<'_> {
         if old.oneof == new.oneof && old.optional != new.optional {
             let what =
                 if new.optional { "now tracks presence" } else { "no longer tracks presence" };
-            let source = Trouble::breaking("an Option, or none any more");
+            let source = Trouble::breaking("becomes an Option, or stops being one");
             self.add_part(place, name, what, Effects::alike(presence(old, new), source));
         }
         if old.js != new.js {
@@ -221,7 +221,7 @@ impl Comparison<'_> {
             in_new |= !apart(old, was) && apart(new, is);
         }
         let lost = || Trouble::breaking("of several that are set, all but one are lost");
-        let refused = || Trouble::breaking("several that are set are refused");
+        let refused = || Trouble::breaking("a message with several of them is refused");
         let limit = |trouble: Trouble| match (in_old, in_new) {
             (false, false) => presence(old, new),
             (true, false) => trouble.in_old_data(),
@@ -235,7 +235,7 @@ impl Comparison<'_> {
         let effects = Effects {
             wire: limit(lost()),
             json: limit(refused()),
-            source: Trouble::breaking("it is set and read in another way"),
+            source: Trouble::breaking("it is set and read differently"),
         };
         let what = format!("was {}, is {}", shown(&old.oneof), shown(&new.oneof));
         self.add_part(place, name, what, effects);
@@ -287,7 +287,7 @@ fn entries() -> Trouble {
 
 fn field_gone() -> Effects {
     let skipped = Trouble::risky("it is skipped where it is still sent");
-    Effects::alike(skipped, Trouble::breaking("the field is gone"))
+    Effects::alike(skipped, Trouble::breaking("the field was removed"))
 }
 
 /// The effects of a new field of a struct.

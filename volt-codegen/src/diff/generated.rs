@@ -55,7 +55,7 @@ struct Found {
     element: String,
     what: String,
     why: &'static str,
-    /// Set if it is another break than one that the descriptors show.
+    /// Set if the break is not one that the descriptors show.
     always: bool,
 }
 
@@ -74,7 +74,7 @@ impl Both<'_> {
         }
     }
 
-    /// Returns whether an item has the same path in both versions; `None` if there is none.
+    /// Returns whether an item has the same path in both versions; `None` if there is no such item.
     fn item(&self, name: &str) -> Option<bool> {
         let was = self.old.items.get(name)?;
         Some(match self.counterpart(name) {
@@ -182,8 +182,8 @@ impl Both<'_> {
         }
     }
 
-    /// Returns whether all programs that had an item still have it. Without features, it is always compiled; a feature
-    /// that is gone was that of a removed service.
+    /// Returns whether all programs that had an item still have it. Without features, it is always
+    /// compiled; a removed feature belonged to a removed service.
     fn has_kept_features(&self, was: &BTreeSet<String>, is: &BTreeSet<String>) -> bool {
         let exists = |feature: &&String| {
             self.new.items.values().any(|item| item.features.contains(*feature))

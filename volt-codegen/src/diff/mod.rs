@@ -1,4 +1,4 @@
-//! Compares two versions of an API and reports whom each change affects.
+//! Compares two versions of an API and reports which peers each change affects.
 //!
 //! Elements are matched by their full names. A field or value that kept its number and type under
 //! another name was renamed; a service, message or enum that kept its name and part of its contents
@@ -37,7 +37,7 @@ use crate::{Error, Options};
 ///
 /// # Errors
 ///
-/// As [`generate`](crate::generate), if code cannot be generated from one of the versions.
+/// Fails if code cannot be generated from one of the versions; see [`generate`](crate::generate).
 pub fn diff(
     old: &FileDescriptorSet,
     new: &FileDescriptorSet,
@@ -52,7 +52,7 @@ pub fn diff(
         new.file(now).unwrap_or_default().to_owned()
     });
     report::sort(&mut changes);
-    // Not before: the generated code has them under their former names, too.
+    // Not earlier: the generated code contains them under their former names, too.
     renames.extend(methods);
     Ok(Report { changes, counts: count::counts(&old, &new), renames })
 }

@@ -35,7 +35,7 @@ pub enum Verdict {
     Fine,
     /// Data may be lost or look different, depending on the values or on how code is written.
     Risky,
-    /// Something that worked fails, or has another meaning.
+    /// Something that worked now fails, or has another meaning.
     Breaking,
 }
 
@@ -124,9 +124,9 @@ pub struct Count {
     pub old: usize,
     /// Elements in the new version.
     pub new: usize,
-    /// Elements in the old version only.
+    /// Elements only in the old version.
     pub removed: usize,
-    /// Elements in the new version only.
+    /// Elements only in the new version.
     pub added: usize,
 }
 
@@ -134,7 +134,7 @@ pub struct Count {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// The changes: the worst first, then by file and element.
+    /// The changes, worst first, then by file and element.
     pub changes: Vec<Change>,
     /// The counts of each kind of element, by full names.
     pub counts: BTreeMap<&'static str, Count>,

@@ -59,7 +59,7 @@ pub(super) struct Named {
 impl Rust {
     /// # Errors
     ///
-    /// As [`generate`](crate::generate).
+    /// Same as [`generate`](crate::generate).
     pub(super) fn new(set: &FileDescriptorSet, options: &Options) -> Result<Self, Error> {
         let model = Model::new(set, options)?;
         let mut derives = emit::derives(&model, set)?;

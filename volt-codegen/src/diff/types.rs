@@ -43,7 +43,7 @@ pub(super) fn on_wire(old: Type, new: Type) -> Trouble {
         Type::Double => 7,
         Type::Message | Type::Group => 8,
     };
-    let text = "what is not UTF-8 is refused";
+    let text = "bytes that are not UTF-8 are refused";
     match (old, new) {
         (Type::String, Type::Bytes) => Trouble::risky(text).in_new_data(),
         (Type::Bytes, Type::String) => Trouble::breaking(text).in_old_data(),
@@ -52,8 +52,8 @@ pub(super) fn on_wire(old: Type, new: Type) -> Trouble {
     }
 }
 
-/// Binary protobuf: whether values are framed alike, so that one is read as the other. Otherwise, readers
-/// refuse the message.
+/// Binary protobuf: whether two types are framed alike, so that one is read as the other.
+/// Otherwise, readers refuse the message.
 pub(super) fn is_framed_alike(old: &Field, new: &Field) -> bool {
     let frame = |field: &Field| match field.value.kind {
         _ if field.packed || matches!(field.shape, Shape::Map(_)) => 2,
@@ -70,13 +70,13 @@ pub(super) fn is_framed_alike(old: &Field, new: &Field) -> bool {
 pub(super) fn in_json(old: Type, new: Type) -> Trouble {
     use Class::{Enum, Float, Integer, Long, Other, Text};
 
-    let fraction = || Trouble::breaking("a fraction is no integer");
+    let fraction = || Trouble::breaking("a fraction is not an integer");
     let name = || Trouble::breaking("a name where a number is expected");
     let any = || Trouble::breaking("any text where a name is expected");
     let size = "values that do not fit are refused";
     match (class(old), class(new)) {
         (Integer, Integer) | (Long, Long) | (Float, Float) => fitting(old, new, size),
-        // Readers of protobuf's JSON take numbers and text.
+        // Readers of protobuf's JSON accept numbers and text.
         (Integer, Long) | (Long, Integer) => {
             fitting(old, new, "values that do not fit are refused; 64 bits are written as text")
         }
@@ -88,7 +88,7 @@ pub(super) fn in_json(old: Type, new: Type) -> Trouble {
         (Enum, Text) => any().in_new_data(),
         (Text, Enum) => any().in_old_data(),
         (Other(old), Other(new)) if old == new => Trouble::none(),
-        _ => Trouble::breaking("written in another way"),
+        _ => Trouble::breaking("written differently"),
     }
 }
 
@@ -101,7 +101,7 @@ pub(super) fn in_json_keys(old: Type, new: Type) -> Trouble {
         }
         (Class::Text, _) => text().in_old_data(),
         (_, Class::Text) => text().in_new_data(),
-        _ => Trouble::breaking("written in another way"),
+        _ => Trouble::breaking("written differently"),
     }
 }
 

@@ -36,7 +36,7 @@ impl Code {
     /// Adds the items of an emitter, which must be valid Rust.
     pub(super) fn items(&mut self, tokens: &TokenStream) -> Result<(), Error> {
         let file: syn::File = syn::parse2(tokens.clone()).map_err(|error| {
-            Error::new(format!("the generator wrote bad Rust ({error}): {tokens}"))
+            Error::new(format!("the generator wrote invalid Rust ({error}): {tokens}"))
         })?;
         self.add(file.items);
         Ok(())

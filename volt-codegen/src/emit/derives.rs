@@ -11,10 +11,10 @@ use crate::{
     model::{Message, Model},
 };
 
-/// The traits that not every message has.
+/// The traits that only some messages have.
 const TRAITS: [&str; 3] = ["Copy", "Eq", "Hash"];
 
-/// These traits of every message and oneof, by full names.
+/// The traits among these that each message and oneof has, by full name.
 pub(crate) type Derives = BTreeMap<String, BTreeSet<String>>;
 
 pub(crate) fn derives(model: &Model, set: &FileDescriptorSet) -> Result<Derives, Error> {

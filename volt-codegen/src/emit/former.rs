@@ -11,7 +11,7 @@ use crate::{
     names,
 };
 
-/// The alias of a type under its former name, unless another type of the package has that.
+/// The alias of a type under its former name, unless another type of the package has that name.
 pub(super) fn alias(package: &Package, ident: &str, former: Option<&str>) -> Option<Item> {
     let alias = names::upper_camel(former?);
     let messages = package.messages.iter().map(|message| &message.ident);
@@ -28,7 +28,8 @@ pub(super) fn alias(package: &Package, ident: &str, former: Option<&str>) -> Opt
     })
 }
 
-/// The former names of a service's methods, with the methods' own, without those that another method has.
+/// The former names of a service's methods, each with the current name. Names that another method
+/// has are omitted.
 pub(crate) fn methods(service: &Service) -> Vec<(String, &str)> {
     let mut taken: BTreeSet<&str> =
         service.methods.iter().map(|method| names::bare(&method.ident)).collect();

@@ -1,4 +1,4 @@
-//! Works on packages in several threads.
+//! Processes packages on several threads.
 
 use std::{
     panic, slice,
@@ -33,7 +33,7 @@ pub(super) fn map<T: Sync, R: Send>(
         let others: Vec<_> = (1..cores.min(THREADS))
             .filter_map(|_| {
                 let thread = thread::Builder::new().stack_size(STACK);
-                // Without a thread, the others do its work.
+                // If a thread cannot be started, the others do its work.
                 thread.spawn_scoped(scope, some).ok()
             })
             .collect();

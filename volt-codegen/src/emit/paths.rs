@@ -107,7 +107,8 @@ impl<'a> Paths<'a> {
         Some(up + &path)
     }
 
-    /// Links to the methods that accept or return a message, for its documentation. Those of other packages follow.
+    /// Links to the methods that accept or return a message, for its documentation. Links to
+    /// methods of other packages follow.
     pub(super) fn uses(&self, message: &str) -> Option<String> {
         let (requests, responses) = self.uses.get(message)?;
         let sentence = |what: &str, links: &[String]| {
@@ -167,7 +168,7 @@ impl<'a> Paths<'a> {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
         let mut out = TokenStream::new();
         let mut rest = tokens.as_slice();
-        // True if the next braces are those of a module.
+        // Set if the next braces belong to a module.
         let mut module = false;
         while let Some(token) = rest.first() {
             let length = path_length(rest);

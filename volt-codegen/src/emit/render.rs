@@ -27,7 +27,10 @@ pub(super) fn files(
     printer.files.sort_by(|a, b| a.path.cmp(&b.path));
     for pair in printer.files.windows(2) {
         if pair[0].path == pair[1].path {
-            return Err(Error::new(format!("two modules would have the file {}", pair[0].path)));
+            return Err(Error::new(format!(
+                "two modules would be written to the file {}",
+                pair[0].path
+            )));
         }
     }
     Ok(printer.files)
@@ -37,7 +40,7 @@ pub(super) fn files(
 ///
 /// A `.proto` may lack comments, and deprecated items are still generated and used. A program may not
 /// use every item, and a file may not use all names of its package. The API determines names, sizes
-/// and comments. The pedantic lints are a choice of the program, not of the code that it generates.
+/// and comments. The pedantic lints are the program's choice, and do not apply to generated code.
 const ALLOWED: &str = "\
     missing_docs, deprecated, dead_code, unreachable_pub, unused_imports,
     unused_qualifications, clippy::doc_lazy_continuation, clippy::enum_variant_names,

@@ -145,7 +145,7 @@ fn has_group(messages: &[DescriptorProto]) -> bool {
 }
 
 pub(super) fn wrong(error: impl std::fmt::Display) -> Error {
-    Error::new(format!("prost-build wrote bad Rust: {error}"))
+    Error::new(format!("prost-build wrote invalid Rust: {error}"))
 }
 
 /// The key of an item. Implementations are dropped: a table has the names of an enum's values.

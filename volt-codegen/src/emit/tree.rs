@@ -1,9 +1,9 @@
 //! Builds the tree of modules, which assigns code to files.
 //!
-//! A package is a module. Its code is in private modules below: one for each service with the
-//! messages that only it needs, and one for each set of messages that several services need, or
-//! none. The package's module re-exports them. One `#[cfg]` is thus enough for a service, and files
-//! stay small.
+//! A package is a module. Its code is in private modules below: one for each service, with the
+//! messages that only it needs, and one for each set of messages that several services or no
+//! service need. The package's module re-exports them. One `#[cfg]` is therefore enough for a
+//! service, and files stay small.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -231,7 +231,7 @@ fn scope(depth: usize, options: &Options) -> String {
 }
 
 /// The gate that messages are grouped by. Sets of services have separate modules only if services
-/// are compiled one by one.
+/// can be compiled individually.
 fn shared(gate: &Gate, options: &Options) -> Gate {
     match gate.services.len() {
         _ if options.features => gate.clone(),

@@ -214,7 +214,9 @@ impl Check<'_> {
             if method.ident == "new" {
                 self.problems.add(
                     &method.place,
-                    format!("{element} would be `new` in Rust, which makes the client"),
+                    format!(
+                        "{element} would be `new` in Rust, the name of the client's constructor"
+                    ),
                     "rename it, for example to `Create`",
                 );
             }
@@ -242,7 +244,7 @@ impl Check<'_> {
             if [server, "default", "services"].contains(&feature.as_str()) {
                 self.problems.add(
                     &service.place,
-                    format!("{element} would get the Cargo feature `{feature}`, which is taken"),
+                    format!("{element} would have the Cargo feature `{feature}`, which is taken"),
                     "rename the service",
                 );
             }

@@ -60,7 +60,7 @@ pub(crate) struct Package {
     pub(crate) module: Module,
     /// The documentation from the `.proto` files.
     pub(crate) docs: Docs,
-    /// The place where the first of its files names it.
+    /// The place where the first of its files declares it.
     pub(crate) place: Place,
     /// The top-level messages, in the order of their files and declarations.
     pub(crate) messages: Vec<Message>,
@@ -91,7 +91,8 @@ pub(crate) struct Message {
     pub(crate) deprecated: bool,
     /// All fields in the order of declaration, those of oneofs included.
     pub(crate) fields: Vec<Field>,
-    /// The oneofs, each of which is one field of the struct. Proto3 `optional` makes none.
+    /// The oneofs, each of which is one field of the struct. The `optional` fields of proto3 are
+    /// not oneofs here.
     pub(crate) oneofs: Vec<Oneof>,
     /// The messages declared inside, without the entries of maps.
     pub(crate) messages: Vec<Self>,
@@ -418,7 +419,8 @@ impl Model {
 }
 
 impl Service {
-    /// The part that the client's and the server's names share: a word of Rust needs no suffix there.
+    /// The part that the client's and the server's names share: a Rust keyword needs no suffix
+    /// there.
     fn stem(&self) -> &str {
         self.ident.trim_end_matches('_')
     }

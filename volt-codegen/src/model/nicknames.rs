@@ -1,9 +1,9 @@
-//! Distinguishes services that have the same name in several packages: their accessors and Cargo features are not
-//! in the module of the package.
+//! Distinguishes services of the same name in several packages, because their accessors and Cargo features are not
+//! in the package's module.
 //!
 //! The service of the oldest package version keeps the plain name: `DriveAPI` of `v1` is `drive`, that of `v2`
-//! is `drive_v2`. A source break of existing code is thus avoided when a version is added. A name that hand-written
-//! code uses gets the suffix `_service`.
+//! is `drive_v2`. Adding a version therefore does not break existing code. A name that hand-written code uses gets
+//! the suffix `_service`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,7 +47,7 @@ pub(super) fn distinguish(packages: &mut [Package], options: &Options) {
             let suffixes = suffixes(&packages[at].module, &packages[first].module);
             let free =
                 |suffix: &String| !taken.contains(&format!("{}{suffix}", names::bare(&nickname)));
-            // One more than the names that are taken.
+            // One more candidate than there are taken names.
             let numbers = (2..taken.len() + 3).map(|number| format!("_{number}"));
             let Some(suffix) = suffixes.into_iter().chain(numbers).find(free) else { continue };
             let service = &mut packages[at].services[index];
@@ -71,7 +71,7 @@ fn version(module: &Module) -> u64 {
     number.map(digits).and_then(|digits| digits.parse().ok()).unwrap_or_default()
 }
 
-/// Returns the suffixes that distinguish a package from another one, the shortest first.
+/// Returns the suffixes that distinguish a package from another one, shortest first.
 fn suffixes(module: &Module, other: &Module) -> Vec<String> {
     let bare = |parts: &[String]| {
         parts.iter().flat_map(|part| ["_", names::bare(part)]).collect::<String>()

@@ -88,7 +88,7 @@ pub(super) fn is_well_known(name: &str) -> bool {
         "UninterpretedOption",
         "Value",
     ];
-    // Newer versions of the files have others, which prost lacks.
+    // Newer versions of the files have further types, which prost lacks.
     const NESTED: &[&str] = &[
         "CodeGeneratorResponse.Feature",
         "CodeGeneratorResponse.File",

@@ -85,7 +85,7 @@ impl<'a> Search<'a> {
         self.edges.get(name).into_iter().flatten().map(String::as_str)
     }
 
-    /// Notes that `outer` reaches what `inner` reaches.
+    /// Notes that `outer` reaches everything that `inner` reaches.
     fn lower(&mut self, outer: &'a str, inner: &'a str) {
         let Some(reached) = self.found.get(inner).map(|(_, lowest)| *lowest) else { return };
         if let Some((_, lowest)) = self.found.get_mut(outer) {

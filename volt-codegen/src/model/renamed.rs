@@ -99,7 +99,7 @@ impl<'a> Renamed<'a> {
             package: Some(self.renames.package(package).to_owned()),
             message_type: messages.map(|message| self.message(package, message)).collect(),
             enum_type: enums.map(|item| self.enumeration(package, item)).collect(),
-            // The model refuses other syntaxes in files that code is generated for.
+            // The model rejects other syntaxes in files for which code is generated.
             syntax: (file.syntax() == "proto3").then(|| "proto3".to_owned()),
             ..FileDescriptorProto::default()
         }

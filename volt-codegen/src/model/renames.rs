@@ -1,7 +1,7 @@
 //! Chooses other names for elements whose names differ in protobuf and collide in Rust.
 //!
 //! In each scope, enums come first, then messages, services, oneofs and fields, each in the order of
-//! files and declarations. An element whose Rust name is taken gets the number `2`, `3` and so on.
+//! files and declarations. An element whose Rust name is taken is numbered `2`, `3` and so on.
 //! [`Options::rename`](crate::Options::rename) takes precedence.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -21,14 +21,14 @@ use crate::{Options, names};
 /// The package that prost-build sees where a file has none.
 const NO_PACKAGE: &str = "volt_no_package";
 
-/// The names to make Rust names of, by the full names of elements, where they differ from the
-/// element's own.
+/// The names from which Rust names are derived, by the full names of elements, where they differ
+/// from the element's own name.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Renames {
     names: HashMap<String, String>,
-    /// The elements that got a number.
+    /// The elements that were numbered.
     numbered: HashSet<String>,
-    /// All elements, to detect options that rename none.
+    /// All elements, to detect options that do not rename any element.
     elements: HashSet<String>,
 }
 
@@ -82,7 +82,7 @@ impl Renames {
         if package.is_empty() { NO_PACKAGE } else { self.of(package, package) }
     }
 
-    /// Returns whether an element got a number.
+    /// Returns whether an element was numbered.
     pub(crate) fn is_numbered(&self, full: &str) -> bool {
         self.numbered.contains(full)
     }
@@ -92,8 +92,8 @@ impl Renames {
         self.elements.contains(full)
     }
 
-    /// Finds a name for an element whose Rust names are free. `uses` returns the Rust names made of a
-    /// name.
+    /// Finds a name for an element whose Rust names are free. `uses` returns the Rust names derived
+    /// from a name.
     fn place(
         &mut self,
         full: &str,
@@ -117,8 +117,8 @@ impl Renames {
         }
     }
 
-    /// The names that are taken before those of a package's items: its inner packages, and what the
-    /// options set.
+    /// The names that are taken before those of a package's items: its inner packages, and names
+    /// set by options.
     fn reserved(
         &self,
         package: &str,
@@ -151,7 +151,7 @@ impl Renames {
             let stem = ident.trim_end_matches('_');
             vec![format!("{stem}Client"), format!("{stem}Server"), ident]
         });
-        // It creates the client.
+        // This method creates the client.
         let mut taken = Taken::from(["new".to_owned()]);
         taken.extend(options.taken.get(&full).into_iter().flatten().cloned());
         for method in &service.method {

@@ -26,7 +26,7 @@ pub struct Plain {
     pub left_out: Vec<Problem>,
 }
 
-/// Compiles files, and leaves out what [`write`](super::write) cannot print and clients do not need.
+/// Compiles files, and omits the parts that [`write`](super::write) cannot print and clients do not need.
 ///
 /// These are options other than `allow_alias`, `deprecated`, `idempotency_level`, `json_name`, `jstype` and
 /// `packed`; extensions; imports of files that are missing, if no type needs them; and files that define
@@ -34,7 +34,7 @@ pub struct Plain {
 ///
 /// # Errors
 ///
-/// As [`Sources::compile`]; and if a file that the API needs is not proto3.
+/// Same as [`Sources::compile`]; also fails if a file that the API needs is not proto3.
 pub fn plain(sources: &Sources) -> Result<Plain, Error> {
     let mut parsed = Vec::new();
     for (name, text) in &sources.files {

@@ -1,4 +1,5 @@
-//! Changes files below a folder: all of them, or none. Shared by the programs that write generated code.
+//! Changes files below a folder: all of them, or none. The programs that write generated code share
+//! this module.
 
 mod staging;
 
@@ -26,7 +27,7 @@ pub struct Change {
 ///
 /// # Errors
 ///
-/// Fails if a file or folder cannot be read, or as [`recover`], which it calls first.
+/// Fails if a file or folder cannot be read, or if [`recover`], which it calls first, fails.
 pub fn changes(
     root: &Path,
     wanted: BTreeMap<PathBuf, String>,
@@ -60,7 +61,7 @@ pub fn changes(
 ///
 /// # Errors
 ///
-/// Fails if a file cannot be written. Nothing has changed then, unless the error states it.
+/// Fails if a file cannot be written. Nothing has changed then, unless the error says so.
 pub fn apply(root: &Path, changes: &[Change]) -> Result<(), Error> {
     apply_with(root, changes, &mut Real)
 }
@@ -92,7 +93,7 @@ fn apply_with(root: &Path, changes: &[Change], disk: &mut dyn Disk) -> Result<()
 
 /// A change that failed.
 enum Failed {
-    /// The tree is as it was.
+    /// The tree is unchanged.
     Restored(Error),
     /// Files are in the staging folder.
     Torn(Error),
@@ -203,7 +204,7 @@ fn collect(folder: &Path, above: &mut Vec<PathBuf>, files: &mut Vec<PathBuf>) ->
     Ok(())
 }
 
-/// A file that may be in the way, with any contents.
+/// A file that may obstruct a change, with any contents.
 fn read(path: &Path) -> Result<String, Error> {
     let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())

@@ -12,7 +12,7 @@ use std::{
 
 use crate::Error;
 
-/// Accesses files. Tests replace it by one that fails at each step.
+/// Accesses files. Tests replace it with one that fails at each step.
 pub(super) trait Disk {
     /// Called before each access that changes something.
     fn step(&mut self) -> io::Result<()> {
@@ -62,7 +62,7 @@ const LOCK: &str = "lock";
 /// The folder of a change.
 pub(super) struct Staging {
     pub(super) folder: PathBuf,
-    /// Held as long as the change takes.
+    /// Held for the duration of the change.
     _lock: File,
 }
 

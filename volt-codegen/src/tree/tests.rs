@@ -32,14 +32,14 @@ fn tree() -> (tempfile::TempDir, Vec<Change>) {
 }
 
 #[test]
-fn changes_are_made() {
+fn changes_are_applied() {
     let (root, found) = tree();
     apply(root.path(), &found).unwrap();
     let paths: Vec<_> = files_below(root.path()).unwrap();
     let names = paths.iter().map(|path| path.strip_prefix(root.path()).unwrap());
     let expected = ["g/a", "g/new/c", "g/same", "other/d"];
     assert_eq!(names.collect::<Vec<_>>(), expected.map(Path::new));
-    assert!(!root.path().join("g/old").exists(), "a folder goes with its last file");
+    assert!(!root.path().join("g/old").exists(), "a folder is removed with its last file");
     assert_eq!(fs::read_to_string(root.path().join("g/a")).unwrap(), "1\n3\n");
 }
 
@@ -127,7 +127,7 @@ fn a_change_first_undoes_an_interrupted_one() {
     let again = super::changes(root.path(), BTreeMap::new(), &["none".as_ref()]).unwrap();
     assert!(again.is_empty());
     assert_eq!(snapshot(root.path()), before);
-    assert!(!recover(root.path()).unwrap(), "there is nothing left");
+    assert!(!recover(root.path()).unwrap(), "nothing is left over");
 }
 
 #[test]

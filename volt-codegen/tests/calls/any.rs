@@ -101,7 +101,7 @@ fn errors_name_the_type_and_the_field() {
         (r#"{"one":[]}"#, "must be an object"),
         (r#"{"one":{"@type":"odd.any.Item"}}"#, "is not the URL of a type"),
         (r#"{"one":{"@type":"x/google.protobuf.Duration"}}"#, "has no member `value`"),
-        (r#"{"one":{"@type":"x/odd.any.Item","data":"","data":""}}"#, "is there twice"),
+        (r#"{"one":{"@type":"x/odd.any.Item","data":"","data":""}}"#, "occurs twice"),
     ] {
         let found = fails(json);
         assert!(found.contains(error), "{json}: {found}");
@@ -183,7 +183,7 @@ fn messages_in_values_have_equal_depth_limits() {
     let deepest = (0..16).fold(any(&item()), |one, _| any(&chain(one, 90)));
     let error = json::write(&Holder::default().with_one(deepest), &mut Vec::new(), Form::Plain);
     assert!(error.expect_err("it is too deep").to_string().contains("nested too deeply"));
-    // The limits start again.
+    // The counts start again.
     round_trips(&Holder::default(), "{}");
 }
 
@@ -233,7 +233,7 @@ fn values_nest_to_a_limit() {
     let error = json::write(&nested(17), &mut Vec::new(), Form::Plain).expect_err("17 are not");
     assert!(error.to_string().contains("more than 16"), "{error}");
     let more = text.replace("\"unit_price\":\"1 €\"", "\"@type\":\"x/odd.any.Item\"");
-    assert!(json::read::<Holder>(more.as_bytes()).is_err(), "a member is there twice");
+    assert!(json::read::<Holder>(more.as_bytes()).is_err(), "a member occurs twice");
 }
 
 #[test]

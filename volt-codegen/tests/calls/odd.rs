@@ -78,7 +78,7 @@ fn maps_of_enums_may_be_named_like_keywords() {
 }
 
 #[test]
-fn colliding_names_get_numbers_in_rust_only() {
+fn colliding_names_are_numbered_only_in_rust() {
     let user = User2::default().with_user(User::default().with_name("u"));
     let user = user.with_inner(user2::Inner { yes: true });
     round_trips(&user, r#"{"user":{"name":"u"},"inner":{"yes":true}}"#);
@@ -163,7 +163,7 @@ fn json_nests_as_deep_as_the_binary_form() {
     assert_eq!(Nowhere::decode(&*deep.encode_to_vec()).expect("so are they in binary"), deep);
     let error = json::read::<Nowhere>(nested(50).as_bytes()).expect_err("101 messages are not");
     assert!(error.to_string().contains("nested too deeply"), "{error}");
-    // The limit starts again.
+    // The count starts again.
     json::read::<Nowhere>(nested(49).as_bytes()).expect("the failure left nothing behind");
 }
 

@@ -21,7 +21,7 @@ fn assert_breaks(old: &str, new: &str, expected: &[(&str, &str)]) {
 }
 
 #[test]
-fn lost_traits_are_told_for_every_message() {
+fn lost_traits_are_reported_for_every_message() {
     let with = |field: &str| {
         format!(
             "message M {{ int32 a = 1; {field} }} message O {{ M m = 1; }} message P {{ oneof k {{ M m = 1; }} }}"
@@ -44,7 +44,7 @@ fn lost_traits_are_told_for_every_message() {
 }
 
 #[test]
-fn boxed_fields_are_told() {
+fn boxed_fields_are_reported() {
     let with = |field: &str| {
         format!("message M {{ N n = 1; }} message N {{ repeated M all = 1; {field} }}")
     };
@@ -57,7 +57,7 @@ fn boxed_fields_are_told() {
 }
 
 #[test]
-fn changed_features_are_told() {
+fn changed_features_are_reported() {
     let with = |more: &str| {
         format!(
             "message A {{}} message B {{}} message C {{}} \
@@ -92,7 +92,7 @@ fn changed_features_are_told() {
 }
 
 #[test]
-fn renames_that_code_does_not_see_break_nothing() {
+fn renames_that_are_invisible_in_rust_break_nothing() {
     for (old, new) in [
         // The variant's name does not contain the enum's.
         ("enum Kind { KIND_ANY = 0; }", "enum Kind { ANY = 0; }"),
@@ -118,12 +118,12 @@ fn renames_that_code_does_not_see_break_nothing() {
 }
 
 #[test]
-fn names_that_another_element_takes_are_told() {
+fn names_that_another_element_takes_are_reported() {
     // The first value with a number names the variant.
     let alias = |values: &str| format!("enum E {{ option allow_alias = true; {values} }}");
     let renamed = [("p.E.A", "Rust name was A, is B")];
     assert_breaks(&alias("A = 0;"), &alias("B = 0; A = 0;"), &renamed);
-    // A new message takes the name of an existing one, which gets a number.
+    // A new message takes the name of an existing one, which is then numbered.
     let path = [("p.FooBAR", "Rust path was p::FooBar, is p::FooBar2")];
     assert_breaks("message FooBAR {}", "message FooBar { int32 x = 1; } message FooBAR {}", &path);
 }

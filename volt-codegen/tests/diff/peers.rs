@@ -13,7 +13,7 @@ fn numbers_of_removed_fields_should_be_reserved() {
     }
 }
 
-/// An old client skips fields that it does not know: they are not there when it sends a message back.
+/// An old client drops unknown fields, so they are missing when it sends a message back.
 #[test]
 fn a_field_added_to_a_read_and_written_message_may_be_lost() {
     let wrap = |field: &str, request: &str, response: &str| {

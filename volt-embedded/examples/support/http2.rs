@@ -67,7 +67,7 @@ fn frame(kind: u8, flags: u8, stream: u32, content: &[u8]) -> Vec<u8> {
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), content].concat()
 }
 
-/// Appends a text without compression. Those of this client are shorter than 127 bytes.
+/// Appends a text without compression. The texts of this client are shorter than 127 bytes.
 fn text(fields: &mut Vec<u8>, text: &str) {
     fields.push(u8::try_from(text.len()).unwrap_or_default());
     fields.extend(text.as_bytes());

@@ -1,5 +1,5 @@
-//! Parts that several examples share: a Volt in its own process, what a process uses, and raw
-//! connections.
+//! Parts that several examples share: a Volt in its own process, the resources of a process, and
+//! raw connections.
 
 // Each example uses some of them.
 #![allow(dead_code)]

@@ -106,7 +106,7 @@ async fn receive(
                 }
             }
             Some(Payload::Hello(_)) => return Err(invalid("`hello` was sent twice")),
-            // Unsolicited responses, and messages from newer API versions.
+            // Ignore unsolicited responses, and messages from newer API versions.
             _ => {}
         }
     }

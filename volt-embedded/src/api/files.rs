@@ -42,7 +42,7 @@ impl FileApi for Handlers {
                 if filled.map_err(Fault::from)? == 0 {
                     return Ok(());
                 }
-                // A right may be revoked while the file is sent.
+                // The right may be revoked while the file is being sent.
                 let id = id.clone();
                 recheck(&actor, &mut checked, move |actor| actor.recheck_file(&id)).await?;
                 responses.send(DownloadFileResponse::default().with_block(block)).await?;

@@ -1,4 +1,4 @@
-//! `Invoke`: a caller over gRPC reaches a target that the Volt relays to, or the Volt itself, with a call
+//! `Invoke`: a caller over gRPC reaches the Volt, or a target that it relays to, through a call
 //! whose frames are the messages of the stream.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -59,7 +59,7 @@ pub(super) async fn run(
             deliver(&frame).await?;
         }
         if !ended {
-            // Callers over gRPC seal no end.
+            // Callers over gRPC do not seal an end.
             deliver(&TunnelFrame::HalfClose).await?;
         }
         // The call ends with the frames of its target.

@@ -1,8 +1,8 @@
 //! The older API 0.15.1. Most messages have the same JSON in both versions and share the same
 //! handlers; this module handles the differences.
 //!
-//! A message may be one type in both versions, or two. This code compiles in either case: it has its own types for
-//! the streams, and names the messages with their version.
+//! A message may be one type in both versions, or two. This code compiles in either case: it has
+//! its own types for the streams, and names the version of each message.
 
 use std::sync::Arc;
 
@@ -86,5 +86,7 @@ impl Rows for OldRows {
 /// Converts a message to the other version through JSON.
 fn recode<A: serde::Serialize, B: serde::de::DeserializeOwned>(message: &A) -> Result<B, Status> {
     let other = serde_json::to_value(message).and_then(serde_json::from_value);
-    other.map_err(|error| crate::error::internal(format!("a message has no older form: {error}")))
+    other.map_err(|error| {
+        crate::error::internal(format!("a message has no form in the older API: {error}"))
+    })
 }

@@ -26,7 +26,7 @@ impl WireApi for Handlers {
         Ok(SaveWireResponse::default().with_resource(resource))
     }
 
-    /// Delivers messages to the current subscribers. An empty chunk is not a message; sent first,
+    /// Delivers messages to the current subscribers. An empty chunk is not a message: sent first,
     /// it only checks whether publishing is permitted.
     async fn publish_wire(
         &self,

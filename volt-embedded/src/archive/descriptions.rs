@@ -26,7 +26,8 @@ impl Archive {
     /// Describes a document. The previous description is replaced.
     pub(crate) fn describe(&self, document: &str, description: &Description) -> Result<()> {
         self.write(|tx| {
-            // First, so that a description can be replaced when there is no room for another.
+            // Delete first, so that a description can be replaced when there is no room for
+            // another.
             tx.prepare_cached("DELETE FROM description WHERE name = ?1")?.execute([document])?;
             let count: i64 =
                 tx.query_row("SELECT count(*) FROM description", [], |row| row.get(0))?;

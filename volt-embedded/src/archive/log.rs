@@ -23,7 +23,7 @@ pub(crate) struct Logged {
 }
 
 impl Archive {
-    /// Passes the updates of a document to `take`, the oldest first. The document must not change
+    /// Passes the updates of a document to `take`, oldest first. The document must not change
     /// meanwhile.
     pub(crate) fn replay(
         &self,

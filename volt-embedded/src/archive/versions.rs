@@ -16,7 +16,7 @@ use crate::{
 const MAX_VERSIONS: i64 = 1000;
 
 impl Archive {
-    /// Keeps a version of a document, which is the whole document as one update.
+    /// Stores a version of a document: the whole document as one update.
     pub(crate) fn keep_version(
         &self,
         document: &str,
@@ -48,7 +48,7 @@ impl Archive {
         })
     }
 
-    /// Returns versions of a document, the newest first.
+    /// Returns versions of a document, newest first.
     pub(crate) fn versions(
         &self,
         document: &str,

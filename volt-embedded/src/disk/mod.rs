@@ -125,7 +125,7 @@ impl Disk {
         };
         let Some(missing) = missing else { return Ok(()) };
         let message = format!(
-            "`{}` is missing, but `{}` has data of a Volt; restore it from a backup, or choose \
+            "`{}` is missing, but `{}` contains data of a Volt; restore it from a backup, or choose \
              another data folder",
             missing,
             self.root.display()
@@ -304,7 +304,7 @@ impl Disk {
     }
 
     /// Hard-links content into the folder of incoming files, or copies it if links are not
-    /// supported. Returns `None` if it does not exist.
+    /// supported. Returns `None` if the content does not exist.
     fn link(&self, from: &Path, scope: &Scope) -> Result<Option<TempPath>> {
         let target = self.vacant()?;
         match fs::hard_link(from, &target) {
@@ -355,7 +355,7 @@ impl Disk {
         if contents.is_empty() && databases.iter().all(|database| !database.exists()) {
             return;
         }
-        // In any case: a new resource with this id must not adopt the data.
+        // Remove it in any case: a new resource with this id must not adopt the data.
         self.is_store_synced();
         for database in databases {
             let beside = |suffix: &str| {
@@ -386,7 +386,7 @@ impl Disk {
 
 #[cfg(test)]
 impl Disk {
-    /// Replaces the syncing of files, by a disk that fails for example.
+    /// Replaces the syncing of files in tests, for example with a disk that fails.
     pub(crate) fn sync_with(&mut self, sync: fn(&File) -> io::Result<()>) {
         self.sync = sync;
     }
@@ -399,10 +399,10 @@ fn refuse_foreign(root: &Path) -> Result<()> {
     }
     for entry in fs::read_dir(root)? {
         let name = entry?.file_name();
-        // The root of a file system has it.
+        // The root of a file system contains this folder.
         if name != "lost+found" {
             let message = format!(
-                "`{}` has other files, such as `{}`: choose an empty folder, or one that does not exist",
+                "`{}` contains other files, such as `{}`: choose an empty folder, or one that does not exist",
                 root.display(),
                 name.display()
             );

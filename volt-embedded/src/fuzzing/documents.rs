@@ -61,7 +61,7 @@ impl Documents {
     ///
     /// # Errors
     ///
-    /// The status with which the call ends.
+    /// Returns the status with which the call ends.
     pub fn receive(&mut self, number: u64, request: SyncDocumentRequest) -> Result<(), Status> {
         let Some(call) = self.calls.get_mut(&number) else { return Err(invalid("no such call")) };
         let outcome = match call.incoming.receive(request) {
@@ -157,7 +157,7 @@ impl Documents {
     ///
     /// # Errors
     ///
-    /// If the document cannot be encoded.
+    /// Fails if the document cannot be encoded.
     pub fn whole(&self) -> Result<Vec<u8>, Status> {
         // The document is read as paths are.
         self.document.json()?;

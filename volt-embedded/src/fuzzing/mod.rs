@@ -42,7 +42,7 @@ use crate::{
 ///
 /// # Errors
 ///
-/// When the file cannot be created.
+/// Fails if the file cannot be created.
 pub fn create_database(path: &Path) -> Result<(), Status> {
     Ok(crate::sql::create(path)?)
 }
@@ -53,7 +53,7 @@ pub fn create_database(path: &Path) -> Result<(), Status> {
 ///
 /// # Errors
 ///
-/// The status that the caller receives.
+/// Returns the status that the caller receives.
 pub async fn execute(
     path: &Path,
     writable: bool,
@@ -113,7 +113,7 @@ impl fmt::Debug for Core {
 ///
 /// # Errors
 ///
-/// When the folder cannot be used.
+/// Fails if the folder cannot be used.
 pub fn open(folder: &Path, builder: Builder, limits: ServerOptions) -> Result<Core, Status> {
     let place = Place {
         folder,

@@ -58,10 +58,10 @@ impl Call<'_> {
     }
 }
 
-/// A client that has proved possession of its key, or that must prove it before it can do anything.
+/// The client has proved possession of its key, or must prove it before it can do anything.
 struct Client {
     key: VerifyingKey,
-    /// Set if the call is signed by the key. Otherwise any client may have made it.
+    /// Set if the call is signed by the key. Otherwise any client may have made the call.
     has_key: bool,
     /// The id of its identity, or `None` if the Volt chooses one.
     identity: Option<String>,
@@ -128,7 +128,7 @@ impl Volt {
         }
         answer.chain = self.authority.pem();
         if answer.decision() == PolicyDecision::Permit {
-            // The server knows a client by its key, not by the name in its certificate.
+            // The server identifies a client by its key, not by the name in its certificate.
             let name = match &*answer.identity_did {
                 "" => &*key.fingerprint(),
                 identity => identity,
@@ -397,7 +397,7 @@ fn answer(decision: PolicyDecision, session: Option<&SessionRow>) -> Authenticat
 fn public_key(pem: &str) -> Result<VerifyingKey> {
     let bare = der_of_pem(pem).and_then(|der| <[u8; 32]>::try_from(der).ok());
     let key = match bare {
-        // Read once more, because weak keys are refused there.
+        // Parsed again, because this parser rejects weak keys.
         Some(bare) => VerifyingKey::from_pem(&VerifyingKey::from_raw(bare).to_pem()),
         None => VerifyingKey::from_pem(pem),
     };

@@ -1,4 +1,4 @@
-//! Documents that several callers edit at once, and the databases that keep them.
+//! Documents that several callers edit concurrently, and the databases that contain them.
 
 use std::sync::Arc;
 
@@ -122,7 +122,7 @@ impl Actor {
         Ok(self.volt.documents.document(archive, id, name, *settings, &self.identity))
     }
 
-    /// Opens a document for a call. Returns the call's place, and whether it may only read.
+    /// Opens a document for a call. Returns the call's seat, and whether it may only read.
     pub(crate) fn join_document(&self, start: &SyncDocumentStart) -> Result<(Seat, Opened)> {
         let state = decode_state(&start.state_vector)?;
         let reached = self.reach_documents(&start.database_id, DATABASE_READ)?;

@@ -117,7 +117,7 @@ impl Actor {
         Ok(())
     }
 
-    /// Opens the content of a file. Returns `None` if it never had any.
+    /// Opens the content of a file. Returns `None` if the file never had content.
     pub(crate) fn open_file(&self, reference: &str, path: &str) -> Result<Option<OpenFile>> {
         let mut missed = String::new();
         loop {

@@ -57,7 +57,7 @@ impl Actor {
     /// Creates or updates an identity and its aliases.
     pub(crate) fn save_identity(&self, request: SaveIdentityRequest) -> Result<Identity> {
         if !request.did_document.is_empty() {
-            return Err(precondition("this Volt keeps no DID documents").into());
+            return Err(precondition("this Volt does not store DID documents").into());
         }
         let given = request.identity.ok_or_else(|| invalid("the identity is missing"))?;
         let mut resource = given.resource.unwrap_or_default();

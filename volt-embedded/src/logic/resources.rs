@@ -118,9 +118,9 @@ impl Actor {
         Ok(resource)
     }
 
-    /// Rejects an id that the actor may not choose: one that looks like an identity's, because a
-    /// client could later be mistaken for it, or that of a deleted resource that belonged to
-    /// another identity.
+    /// Rejects an id that the actor may not choose. This is an id that looks like an identity's,
+    /// because a client could later be mistaken for it, or the id of a deleted resource that
+    /// belonged to another identity.
     fn demand_id(&self, tx: &Tx<'_>, id: &str) -> Result<()> {
         if !is_valid_id(id) {
             return Err(invalid(format!("`{id}` is not a valid id for a resource")).into());

@@ -27,7 +27,7 @@ pub(crate) fn check_compatibility(request: &CheckCompatibilityRequest) -> Result
                 != (own.version_major, own.version_minor) =>
         {
             Err(precondition(format!(
-                "API version {}.{}.{} does not fit this Volt's {}.{}.{}",
+                "API version {}.{}.{} is not compatible with this Volt's {}.{}.{}",
                 theirs.version_major,
                 theirs.version_minor,
                 theirs.version_patch,

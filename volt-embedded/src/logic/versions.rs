@@ -21,7 +21,7 @@ const LISTED: u32 = 50;
 const MAX_LISTED: u32 = 1000;
 
 impl Actor {
-    /// Returns the versions of a document, the newest first.
+    /// Returns the versions of a document, newest first.
     pub(crate) fn document_versions(
         &self,
         request: &ListSyncDocumentVersionsRequest,
@@ -43,7 +43,7 @@ impl Actor {
         found.ok_or_else(|| not_found("version", &request.version_id).into())
     }
 
-    /// Keeps the present content of a document as a version. Returns the id of the version.
+    /// Keeps the current content of a document as a version. Returns the id of the version.
     pub(crate) fn create_document_version(
         &self,
         request: &CreateSyncDocumentVersionRequest,

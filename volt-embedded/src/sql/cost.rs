@@ -1,9 +1,9 @@
-//! Bounds the memory and the time of one row by the statement's program.
+//! Bounds the memory and the time of one row, based on the statement's program.
 //!
 //! SQLite limits each value, but the registers of a program hold one value each, and SQLite checks the
-//! time limit only where the program jumps. So a statement with thousands of expressions could hold
-//! thousands of large values, and run for hours on one row. The more a program can hold or compute, the
-//! shorter its values may be.
+//! time limit only where the program jumps. A statement with thousands of expressions could therefore
+//! hold thousands of large values, and run for hours on one row. The more a program can hold or
+//! compute, the shorter its values may be.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,7 +17,8 @@ const MEMORY: u64 = 8;
 /// work.
 const WORK: u64 = 256;
 
-/// Sets the longest value of a connection to what the statement may use, and at most `longest_value` bytes.
+/// Sets the longest value of a connection to the statement's limit, which is at most
+/// `longest_value` bytes.
 pub(super) fn bound(connection: &Connection, sql: &str, longest_value: i32) -> Result<()> {
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, longest_value)?;
     let sql = without_empty(sql);
@@ -110,7 +111,8 @@ impl Cost {
         values.registers.extend(written.map(|register| (program, register)));
     }
 
-    /// The longest value, in bytes, that the statement may use, if no value may have more than `longest`.
+    /// Returns the longest value, in bytes, that the statement may use; `longest` is the maximum
+    /// for any statement.
     fn longest_value(&self, longest: i32) -> i32 {
         // Each program is listed once. If one is run by several instructions, it may run itself.
         let nested = self.runs > self.programs.saturating_sub(1);

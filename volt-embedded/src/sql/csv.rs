@@ -107,7 +107,7 @@ fn survey(source: &Path, scan_limit: u32) -> Result<Survey> {
     Ok(Survey { columns, rows })
 }
 
-/// The type of a column's fields. Each variant can be represented as the next one.
+/// The type of a column's fields. Each variant can represent every value of the previous one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Shape {
     Nothing,

@@ -35,8 +35,8 @@ const FUNCTIONS: [(&str, i32, u64); 11] = [
 /// The subtype with which SQLite marks a text as JSON.
 const JSON: SubType = Some(b'J' as u32);
 
-/// Replaces the functions of a connection by ones that check the lengths and whether to `stop`, and then
-/// let SQLite's own function work. The operators `LIKE` and `GLOB` call `like` and `glob`.
+/// Replaces functions of a connection with versions that check the lengths and whether to `stop`,
+/// and then call SQLite's own function. The operators `LIKE` and `GLOB` call `like` and `glob`.
 pub(super) fn bound(
     connection: &Connection,
     longest_value: i32,
@@ -69,7 +69,7 @@ pub(super) fn bound(
     Ok(())
 }
 
-/// With a text, an error of a function loses its code for a value that is too large.
+/// If a text is set, the function's error loses the code for a value that is too large.
 fn without_text(error: Error) -> Error {
     match error {
         Error::SqliteFailure(code, _) if code.code == ErrorCode::TooBig => {
@@ -117,7 +117,7 @@ impl Original {
 
 /// The value that a function returns.
 enum Answer {
-    /// Not necessarily UTF-8, which SQLite does not check.
+    /// The text may not be UTF-8, because SQLite does not check it.
     Text(Vec<u8>),
     Value(Value),
 }
@@ -137,7 +137,7 @@ mod tests {
 
     /// The replacement returns what the function returns, of every type.
     #[test]
-    fn the_functions_are_those_of_sqlite() {
+    fn the_functions_return_what_sqlites_do() {
         let (original, bounded) = [(); 2].map(|()| Connection::open_in_memory().unwrap()).into();
         bound(&bounded, MAX_VALUE, || false).unwrap();
         let values = [

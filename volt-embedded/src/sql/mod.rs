@@ -135,7 +135,8 @@ impl Database {
         Ok(())
     }
 
-    /// Prepares a single statement, and bounds its values by what it can hold of them.
+    /// Prepares a single statement, and bounds the length of its values by the number that it can
+    /// hold.
     fn prepare(&self, sql: &str) -> Result<Statement<'_>> {
         let mut batch = rusqlite::Batch::new(&self.connection, sql);
         let statement = batch.next().map_err(|error| self.fault(&error))?;
@@ -189,7 +190,9 @@ impl Database {
             Some(ErrorCode::TooBig) => {
                 let limit = self.connection.limit(Limit::SQLITE_LIMIT_LENGTH);
                 let limit = limit.unwrap_or(self.options.longest_value);
-                exhausted(format!("{message}: a value of this statement may have {limit} bytes"))
+                exhausted(format!(
+                    "{message}: a value of this statement may have at most {limit} bytes"
+                ))
             }
             Some(ErrorCode::ConstraintViolation) => Status::new(Code::FailedPrecondition, message),
             Some(ErrorCode::DiskFull) => full(),

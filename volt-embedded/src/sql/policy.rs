@@ -10,7 +10,8 @@ use rusqlite::{
     limits::Limit,
 };
 
-/// The longest text or blob, in bytes. Shorter for a statement that can hold many of them at once.
+/// The longest text or blob, in bytes. It is shorter for a statement that can hold many of them at
+/// once.
 pub(crate) const MAX_VALUE: i32 = 16 << 20;
 
 /// The longest pattern of `LIKE` and `GLOB`, in bytes. SQLite recurses for each wildcard, and a

@@ -1,4 +1,5 @@
-//! The frames of relayed calls as messages of `Connect`: the direction that a host reverses.
+//! Converts the frames of relayed calls to messages of `Connect`, and back. The host converts in
+//! the opposite direction.
 
 use volt_api::{
     server::{Encoding, TunnelFrame},

@@ -99,7 +99,7 @@ async fn pump(host: Arc<Host>, call: RelayedCall, open: TunnelFrame) {
     if !pass(open).await {
         return call.reject(NOT_FOUND);
     }
-    // The published host for gRPC forgets a call only when it hears of the caller's end.
+    // The published host for gRPC forgets a call only when it is notified of the caller's end.
     let heard = AtomicBool::new(false);
     // Each direction waits only for its own receiver.
     let requests = async {
@@ -196,7 +196,7 @@ impl Drop for Hosting {
             }
         }
         drop(hosts);
-        // Ends the open calls at once.
+        // Ends the open calls immediately.
         self.host.calls().clear();
     }
 }

@@ -131,7 +131,7 @@ impl Store {
         self.events.subscribe()
     }
 
-    /// Merges the write-ahead log into the store's file. Returns whether all of it was merged.
+    /// Merges the write-ahead log into the store's file. Returns whether the whole log was merged.
     pub(crate) fn checkpoint(&self) -> Result<bool> {
         let connection = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let busy = connection

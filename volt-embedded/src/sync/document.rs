@@ -41,7 +41,7 @@ pub(crate) struct Change {
 pub(crate) enum Rejected {
     /// The document has not changed.
     Refused(Status),
-    /// The document may be damaged: it has to be loaded again.
+    /// The document may be damaged: it must be loaded again.
     Broken(Status),
 }
 
@@ -56,7 +56,7 @@ impl Document {
         let options = Options {
             // The unit of Yjs.
             offset_kind: OffsetKind::Utf16,
-            // The Volt changes nothing on its own.
+            // The Volt does not change documents on its own.
             cleanup_formatting: false,
             ..Options::default()
         };
@@ -126,8 +126,8 @@ impl Document {
         bytes
     }
 
-    /// Returns the whole document as one update, to be kept in place of all others. It is read again first,
-    /// because no other copy will remain.
+    /// Returns the whole document as one update, to be kept in place of all others. The update is
+    /// read back first, because no other copy will remain.
     pub(crate) fn merged(&mut self) -> Result<Vec<u8>, Status> {
         let whole = self.whole()?;
         let mut copy = Self::new();
@@ -153,8 +153,8 @@ impl Document {
         let before = self.state();
         let outcome = self.transact(|txn| {
             txn.apply_update(decoded).map_err(|_| invalid("an update cannot be applied"))?;
-            // The library accepts some damaged updates that it cannot write. Nobody could open the
-            // document after them.
+            // The library accepts some damaged updates that it cannot write. The document could not
+            // be opened after such updates.
             check(&updates::of_transaction(txn)).map(drop)
         });
         let changed = match outcome {
@@ -209,7 +209,7 @@ impl Document {
         let mut txn = self.doc.transact_mut();
         let outcome = guarded(|| work(&mut txn));
         self.gapped.note(&txn);
-        // The state vector stays as it is if there is a gap before what was added.
+        // The state vector does not change if there is a gap before the added changes.
         let changed = !txn.insert_set().is_empty() || !txn.delete_set().is_empty();
         // Dropping it commits it, which panics as well if the document is damaged. That must not happen
         // while another panic unwinds, because the process would end.
@@ -220,9 +220,7 @@ impl Document {
     /// Fails if the document has no room for an update.
     fn make_room(&mut self, summary: Summary) -> Result<(), Status> {
         if self.cost + summary.cost > MAX_COST {
-            return Err(precondition(
-                "the document is full: it has as much content as is permitted",
-            ));
+            return Err(precondition("the document is full: it has reached the maximum size"));
         }
         self.nesting.admit(&self.doc.transact(), summary).map_err(unfit)
     }
@@ -238,13 +236,14 @@ fn unfit(reason: Unfit) -> Status {
         Unfit::Malformed => invalid("an update cannot be decoded"),
         Unfit::TooLarge => precondition("the update is too large for a document"),
         Unfit::TooDeep => {
-            let message = format!("values are nested too deep: {MAX_NESTING} levels are permitted");
+            let message =
+                format!("values are nested too deeply: {MAX_NESTING} levels are permitted");
             precondition(message)
         }
     }
 }
 
-/// Decodes a caller's state vector. An absent one is that of an empty document.
+/// Decodes a caller's state vector. An absent state vector means an empty document.
 pub(crate) fn decode_state(state: &[u8]) -> Result<StateVector, Status> {
     let unreadable = || invalid("the state vector cannot be decoded");
     if state.is_empty() {
@@ -262,7 +261,7 @@ pub(crate) fn decode_state(state: &[u8]) -> Result<StateVector, Status> {
 pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
     let outcome = updates::caught(work);
     if outcome.is_none() {
-        tracing::error!("the Yjs library panicked; only the call ends");
+        tracing::error!("the Yjs library panicked; only its call ends");
     }
     outcome
 }

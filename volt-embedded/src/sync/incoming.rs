@@ -16,7 +16,7 @@ use crate::error::{invalid, precondition};
 pub(crate) enum Event {
     /// Open the document, and send what the caller lacks.
     Start(SyncDocumentStart),
-    /// Apply what the Volt lacks, if it is not empty, and acknowledge it.
+    /// Apply the updates that the Volt lacks, if there are any, and acknowledge them.
     Done(Vec<u8>),
     /// Apply a change, and pass it on.
     Update(Vec<u8>),
@@ -39,9 +39,9 @@ enum Phase {
     /// Nothing has arrived.
     #[default]
     Start,
-    /// The caller has yet to send what the Volt lacks.
+    /// The caller has not yet sent the updates that the Volt lacks.
     Syncing,
-    /// Both have received the other's updates.
+    /// Each side has received the other's updates.
     Open,
 }
 
@@ -65,11 +65,11 @@ impl Incoming {
         self.update.0.len() + self.presence.0.len()
     }
 
-    /// Takes the caller's next message. Returns `None` if it requires no action yet.
+    /// Handles the caller's next message. Returns `None` if it requires no action yet.
     ///
     /// # Errors
     ///
-    /// The status with which the call ends.
+    /// Returns the status with which the call ends.
     pub(crate) fn receive(
         &mut self,
         request: SyncDocumentRequest,
@@ -106,8 +106,8 @@ impl Incoming {
         }
     }
 
-    /// Takes a piece of a change. Returns the change when it is complete, or an empty one in place of one
-    /// that is discarded.
+    /// Adds a piece of a change. Returns the change when it is complete, or an empty one in place
+    /// of one that is discarded.
     fn take_change(&mut self, mut piece: SyncDocumentUpdate) -> Result<Option<Vec<u8>>, Status> {
         if self.read_only {
             self.discarded += u64::from(piece.complete);
@@ -118,7 +118,7 @@ impl Incoming {
 }
 
 impl Pieces {
-    /// Adds a piece. Returns the whole if this was the last.
+    /// Adds a piece. Returns the whole change if this was the last piece.
     fn take(&mut self, piece: SyncDocumentUpdate, limit: usize) -> Result<Option<Vec<u8>>, Status> {
         if piece.chunk.len() > limit - self.0.len() {
             return Err(precondition(format!("an update has more than {limit} bytes")));

@@ -56,7 +56,7 @@ fn check_one<'a>(
 ) -> Result<(), String> {
     let keywords = match schema {
         Value::Bool(_) => return Ok(()),
-        Value::Object(_) if depth > MAX_DEPTH => return Err("it is nested too deep".to_owned()),
+        Value::Object(_) if depth > MAX_DEPTH => return Err("it is nested too deeply".to_owned()),
         Value::Object(keywords) => keywords,
         _ => return Err("a schema is an object or a boolean".to_owned()),
     };
@@ -237,7 +237,7 @@ impl<'a> Validator<'a> {
             let mut texts: Vec<_> = values.iter().map(Value::to_string).collect();
             texts.sort_unstable();
             if texts.windows(2).any(|pair| pair[0] == pair[1]) {
-                return Err("an element is there twice".to_owned());
+                return Err("an element occurs twice".to_owned());
             }
         }
         // Older schemas have the list in `items`, and the schema of the others in `additionalItems`.
@@ -324,7 +324,7 @@ fn is_of_type(value: &Value, name: &str) -> bool {
     }
 }
 
-/// Returns whether two values are equal. The notation of numbers does not matter.
+/// Returns whether two values are equal. Numbers are equal regardless of their notation.
 #[expect(clippy::float_cmp, reason = "JSON Schema compares numbers exactly")]
 fn equal(one: &Value, other: &Value) -> bool {
     match (one.as_f64(), other.as_f64()) {
@@ -428,7 +428,7 @@ mod tests {
     #[test]
     fn a_value_fits_no_schema_that_takes_too_long() {
         assert!(validated(&json!({"not": {"$ref": "#"}}), &json!(1)).is_err());
-        // A value that is nested too deep does not hide what `not` forbids.
+        // A value that is nested too deeply does not hide what `not` forbids.
         let bad = json!({"anyOf": [
             {"required": ["secret"]},
             {"required": ["next"], "properties": {"next": {"$ref": "#/$defs/bad"}}},

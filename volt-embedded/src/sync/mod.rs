@@ -1,8 +1,8 @@
-//! Documents that several callers edit at once: the Volt's end of `SyncDocument`.
+//! Documents that several callers edit concurrently: the Volt's end of `SyncDocument`.
 //!
-//! This is a sans-IO core: messages in, events and messages out, without sockets, tasks, clocks or the
-//! store. Callers' updates are checked before the Yjs library reads them: see `updates`
-//! of the crate `volt-api`.
+//! This is a sans-IO core: it turns messages into events and messages, without sockets, tasks,
+//! clocks or the store. Callers' updates are checked before the Yjs library reads them: see
+//! `updates` of the crate `volt-api`.
 
 pub(crate) mod document;
 pub(crate) mod incoming;

@@ -23,7 +23,7 @@ use super::{
 /// The number of changes, and of their bytes, that wait for a caller.
 const MAX_WAITING: usize = 64;
 const MAX_WAITING_BYTES: usize = 1 << 20;
-/// The number of presence states that wait for a caller: as many as a document holds.
+/// The maximum number of presence states that wait for a caller: the same as for a document.
 const MAX_STATES: usize = MAX_CLIENTS + MAX_LEFT;
 
 /// The next step of a call.
@@ -35,7 +35,7 @@ pub(crate) enum Next {
     Diff(Arc<StateVector>),
     /// End the call.
     End(Status),
-    /// All is sent: end the call.
+    /// Everything was sent: end the call.
     Finished,
 }
 
@@ -63,7 +63,7 @@ enum Phase {
     /// The caller has not acknowledged its missing updates.
     #[default]
     Syncing,
-    /// It has: acknowledge its own updates.
+    /// The caller has acknowledged them: acknowledge its own updates.
     Done,
     /// Changes follow.
     Open,
@@ -74,7 +74,7 @@ struct Sending {
     state: SyncState,
     update: Arc<[u8]>,
     sent: usize,
-    /// Set if no other caller shares it.
+    /// Set if no other caller shares the update.
     is_copy: bool,
     /// Accompanies the last piece.
     state_vector: Vec<u8>,
@@ -102,7 +102,7 @@ impl Outbox {
         }
         self.waiting_bytes += update.len();
         self.waiting.push_back(Arc::clone(update));
-        // A single large change is shared by all callers, so it costs each nothing.
+        // A single large change is shared by all callers, so it is not counted for any of them.
         if self.waiting.len() > 1
             && (self.waiting.len() > MAX_WAITING || self.waiting_bytes > MAX_WAITING_BYTES)
         {
@@ -112,7 +112,7 @@ impl Outbox {
         }
     }
 
-    /// Adds presence states. A newer one replaces an older one.
+    /// Adds presence states. A newer state replaces an older one.
     pub(crate) fn present(&mut self, states: &[(u64, State)]) {
         self.presence.extend(states.iter().cloned());
         // Clients themselves remove others that have left, after 30 s.
@@ -121,7 +121,7 @@ impl Outbox {
         }
     }
 
-    /// Ends the call. What waits is dropped.
+    /// Ends the call. The waiting messages are dropped.
     pub(crate) fn end(&mut self, status: Status) {
         let end = self.end.take().or(Some(status));
         *self = Self { end, ..Self::default() };

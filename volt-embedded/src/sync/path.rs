@@ -11,9 +11,10 @@ use crate::error::{exhausted, invalid};
 const MAX_PATH: usize = 4096;
 /// The maximum number of steps: the Yjs library recurses for each object that a write creates.
 const MAX_STEPS: usize = MAX_NESTING as usize;
-/// The maximum number of parts in which a change is reported. A change with more parts is reported in one.
+/// The maximum number of parts in which a change is reported. A change with more parts is reported
+/// as one.
 const MAX_PARTS: usize = 1000;
-/// The memory for the differences that one look at a document finds, as estimated, in bytes.
+/// The estimated memory for the differences that one comparison finds, in bytes.
 pub(crate) const MAX_REPORTED: usize = 64 << 20;
 
 /// A step of a path.
@@ -25,7 +26,7 @@ pub(crate) enum Step {
     Index(u32),
     /// All entries or elements.
     All,
-    /// The value here, and everything in it.
+    /// The value at this position, and everything in it.
     Deep,
 }
 
@@ -64,7 +65,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Step>, Status> {
     Ok(steps)
 }
 
-/// Parses a path that names one place.
+/// Parses a path that leads to a single value.
 pub(crate) fn parse_place(text: &str) -> Result<Vec<Step>, Status> {
     let steps = parse(text)?;
     if steps.iter().any(|step| matches!(step, Step::All | Step::Deep)) {
@@ -152,8 +153,9 @@ pub(crate) fn differences(
 ) -> Result<Vec<Difference>, Status> {
     let mut found = Found { list: Vec::new(), left };
     let walked = walk(path, Some(old), Some(new), &mut Vec::new(), &mut found);
-    walked
-        .ok_or_else(|| exhausted("too much differs at the watched paths: watch narrower ones"))?;
+    walked.ok_or_else(|| {
+        exhausted("there are too many differences at the watched paths: watch narrower ones")
+    })?;
     Ok(found.list)
 }
 
@@ -198,7 +200,7 @@ fn weigh(value: &Value, left: &mut usize) -> Option<()> {
     }
 }
 
-/// Returns `None` if too much differs.
+/// Returns `None` if there are too many differences.
 fn walk(
     path: &[Step],
     old: Option<&Value>,
@@ -330,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_differs_at_a_path_is_told() {
+    fn only_differences_at_a_path_are_reported() {
         let old = json!({"a": {"x": 1, "y": [1, 2]}, "b": {"x": 1}});
         let new = json!({"a": {"x": 2, "y": [1, 2, 3]}, "b": {"x": 1}, "c": {"x": 5}});
         assert_eq!(told("$.a", &old, &new), ["$.a.x 1 2", "$.a.y[2] - 3"]);
@@ -342,13 +344,13 @@ mod tests {
     }
 
     #[test]
-    fn a_change_with_very_many_parts_is_told_as_one() {
+    fn a_change_with_many_parts_is_reported_as_one() {
         let numbers = |by| json!({"a": (0..2000).map(|number| number + by).collect::<Vec<_>>()});
         assert_eq!(told("$.a", &numbers(0), &numbers(1)).len(), 1);
     }
 
     #[test]
-    fn a_path_that_leads_to_the_same_values_again_and_again_ends_the_watch() {
+    fn a_path_that_leads_to_the_same_values_repeatedly_ends_the_watch() {
         let nested = |by| {
             let numbers = (0..10_000).map(|number| number + by).collect::<Vec<_>>();
             (0..190).fold(json!(numbers), |inner, _| json!({ "n": inner }))

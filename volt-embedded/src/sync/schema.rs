@@ -33,7 +33,7 @@ impl Schemas {
             text => Some(parse(root, text)?),
         };
         if self.0.insert(root.to_owned(), Schema { kind, json }).is_some() {
-            return Err(invalid(format!("the root `{}` is given twice", root.escape_debug())));
+            return Err(invalid(format!("the root `{}` is listed twice", root.escape_debug())));
         }
         Ok(())
     }
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_root_without_a_schema_refuses_changes_but_keeps_what_it_has() {
+    fn a_root_without_a_schema_refuses_changes_but_keeps_its_content() {
         let mut schemas = Schemas::default();
         schemas.add("known", "map", "").unwrap();
         let old = json!({"other": {"a": 1}});

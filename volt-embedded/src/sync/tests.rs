@@ -33,7 +33,7 @@ fn raw(columns: [&[u8]; 9], rest: &[u8]) -> Vec<u8> {
 }
 
 const MOST: [u8; 5] = [0xff, 0xff, 0xff, 0xff, 0x0f];
-/// Fewer, so that the number itself is valid.
+/// Fewer blocks, so that the number itself is valid.
 const MANY: [u8; 5] = [0xf0, 0xff, 0xff, 0xff, 0x0f];
 
 #[track_caller]
@@ -68,7 +68,7 @@ fn a_few_bytes_that_announce_billions_of_blocks_are_refused() {
 }
 
 #[test]
-fn values_that_are_nested_too_deep_are_refused() {
+fn values_that_are_nested_too_deeply_are_refused() {
     let nested = |depth: usize| {
         let value = [[117, 1].repeat(depth), vec![126]].concat();
         let rest = [&[1, 1, 0][..], &value, &[0]].concat();
@@ -96,7 +96,7 @@ fn whole(doc: &Doc) -> Vec<u8> {
 }
 
 #[test]
-fn shared_types_that_are_nested_too_deep_are_refused() {
+fn shared_types_that_are_nested_too_deeply_are_refused() {
     let doc = Doc::new();
     nest(&doc, 150);
     let mut document = Document::new();
@@ -210,7 +210,7 @@ proptest! {
                 let whole = document.whole().unwrap();
                 let mut copy = Document::new();
                 copy.apply(&whole).unwrap();
-                // Contradictory changes can have another order there, and delete others.
+                // Contradictory changes can be ordered differently there, and delete others.
                 copy.json().unwrap();
                 document.json().unwrap();
             }
@@ -299,7 +299,7 @@ fn pieces_are_reassembled_within_limits() {
     let start = SyncDocumentRequest::default().with_sync_start(SyncDocumentStart::default());
     let mut incoming = Incoming::default();
     assert!(matches!(incoming.receive(start.clone()), Ok(Some(Event::Start(_)))));
-    // Ignored: out of order.
+    // This message is out of order, and ignored.
     for early in [piece(SyncState::Update, b"x", true), start] {
         assert!(incoming.receive(early).unwrap().is_none());
     }

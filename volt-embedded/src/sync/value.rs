@@ -17,7 +17,7 @@ use yrs::{
 use super::path::Step;
 use crate::error::precondition;
 
-/// The kind of shared type that a root is.
+/// The kind of a root's shared type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Map,
@@ -158,8 +158,8 @@ fn to_in(value: &Value) -> In {
     }
 }
 
-/// Writes a value at a path, whose missing objects are created. `kind` is that of the root, if it is
-/// known.
+/// Writes a value at a path, whose missing objects are created. `kind` is the kind of the root, if
+/// it is known.
 pub(crate) fn write(
     txn: &mut TransactionMut<'_>,
     path: &[Step],
@@ -248,7 +248,7 @@ fn set_in_array(
     };
     let length = array.len(txn);
     if index > length {
-        let message = format!("the array has {length} elements, so there is none at {index}");
+        let message = format!("the array has {length} elements, and no element {index}");
         return Err(precondition(message));
     }
     if index == length {
@@ -396,7 +396,7 @@ fn changed(plain: &Any, path: &[Step], value: &Value) -> Result<Any, Status> {
                 }
                 &mut values[*index as usize]
             }
-            _ => return Err(precondition("the path does not fit the value that is there")),
+            _ => return Err(precondition("the path does not fit the existing value")),
         };
     }
     *place = value.clone();

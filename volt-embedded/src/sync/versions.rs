@@ -1,4 +1,4 @@
-//! Versions of a document: returning to one is a change like any other.
+//! Versions of a document. Reverting to a version is a change like any other.
 
 use std::collections::HashSet;
 
@@ -18,7 +18,7 @@ const SINCE: &str = "since";
 /// version.
 pub(crate) fn reversal(document: &Document, version: &[u8]) -> Result<Vec<u8>, Status> {
     check(version)?;
-    let failed = || internal("the document cannot be returned to the version");
+    let failed = || internal("the document cannot be reverted to the version");
     guarded(|| reverse(document, version)).flatten().ok_or_else(failed)
 }
 
@@ -30,8 +30,8 @@ fn reverse(document: &Document, version: &[u8]) -> Option<Vec<u8>> {
     doc.transact_mut().apply_update(version).ok()?;
     let since = document.missing(&doc.transact().state_vector()).ok()?;
     let since = Update::decode_v2(&since).ok()?;
-    // Roots that were added later are emptied. The undo manager notices changes of a root only if the copy
-    // knows its type, and any will do.
+    // Roots that were added later are emptied. The undo manager notices changes of a root only if
+    // the copy knows its type, which can be any type.
     let mut names = document.roots();
     names.extend(doc.transact().root_refs().map(|(name, _)| name.to_owned()));
     let roots: Vec<_> = {

@@ -62,8 +62,8 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Returns the time after which an open query without any progress ends. A statement may run
-    /// for all of its own time.
+    /// Returns the time after which an open query without any progress ends. A statement may use
+    /// all of its own time.
     pub(crate) fn caller_timeout(&self) -> Duration {
         self.idle_query_timeout.max(self.query_timeout)
     }

@@ -32,7 +32,7 @@ pub(crate) struct Places {
     pub(crate) documents: String,
 }
 
-/// Something that the Volt has acknowledged.
+/// A change that the Volt has acknowledged.
 pub(crate) enum Fact {
     Uploaded { id: String, number: usize },
     Replaced { number: usize },
@@ -89,7 +89,7 @@ async fn new_file(client: &Client, number: usize) -> Result<String> {
     Ok(id)
 }
 
-/// Does one piece of work of this kind. Returns what the Volt has acknowledged.
+/// Does one piece of work of this kind. Returns the facts that the Volt has acknowledged.
 pub(crate) async fn work(
     kind: usize,
     client: &Client,

@@ -64,7 +64,7 @@ async fn prepare(client: &Client) -> Places {
     Places { database: database.id, wire: wire.id, replaced, documents: documents.id }
 }
 
-/// Works until the Volt is killed, and after `delay` kills it. Returns what it acknowledged.
+/// Runs work until the Volt is killed, which happens after `delay`. Returns the acknowledged facts.
 async fn work(
     mut volt: Process,
     client: Client,
@@ -111,7 +111,7 @@ async fn work(
     facts
 }
 
-/// Checks that the data folder has data of existing resources only.
+/// Checks that the data folder contains only data of existing resources.
 async fn no_orphans(client: &Client, data: &Path) {
     let all = client.volt().get_resources(GetResourcesRequest::default()).await.unwrap();
     let ids: BTreeSet<_> = all.resource.iter().map(|one| one.id.replace(':', "+")).collect();

@@ -21,7 +21,7 @@ impl Process {
         (process, Client::connect(config).await.unwrap())
     }
 
-    /// As [`start`](Self::start), at this address. Returns the configuration of the owner.
+    /// Like [`start`](Self::start), at this address. Returns the configuration of the owner.
     pub(crate) async fn start_at(
         address: SocketAddr,
         data: &Path,

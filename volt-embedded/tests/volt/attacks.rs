@@ -174,7 +174,7 @@ async fn an_idle_transaction_loses_its_lock() {
     soon(async { while bulk_update(&client, &db, "INSERT INTO t VALUES (1)").await.is_err() {} })
         .await;
     assert_eq!(query(&client, &db, "SELECT DISTINCT x FROM t").await.unwrap(), ["1"]);
-    // Nor does the Volt wait for an upload that never comes.
+    // The Volt does not wait for an upload that never arrives, either.
     let configuration =
         SqlImportCsvConfiguration::default().with_database_id(&db).with_table_name("t");
     let mut call = client.sqlite_database().import_csv().await.unwrap();

@@ -1,4 +1,4 @@
-//! From a configuration to a session with one call.
+//! Authenticates with one call, starting from a configuration.
 
 use std::{
     path::Path,

@@ -12,7 +12,7 @@ use volt_api::{
 use crate::support::start;
 
 #[tokio::test]
-async fn a_volt_of_the_same_api_fits() {
+async fn a_volt_of_the_same_api_is_compatible() {
     let (_volt, client) = start().await;
     let found = client.check_compatibility().await.unwrap();
     assert!(found.is_compatible() && !found.is_volt_newer());
@@ -77,7 +77,7 @@ async fn volts_that_accept_the_sdk_are_older_or_newer() {
 }
 
 #[tokio::test]
-async fn a_volt_that_objects_is_asked_for_its_version() {
+async fn an_incompatible_volt_is_queried_for_its_version() {
     let objects = || Err(refused(Code::FailedPrecondition));
     let found = client(objects(), Ok(version("0.15.1"))).check_compatibility().await.unwrap();
     assert_eq!(found.objection.as_deref(), Some("too old"));
@@ -88,7 +88,7 @@ async fn a_volt_that_objects_is_asked_for_its_version() {
     let found = found.unwrap();
     assert_eq!((found.objection.as_deref(), found.volt), (Some("too old"), None));
     assert_eq!(found.age(), VoltAge::Unknown);
-    // Other failures are no answer.
+    // Other failures are errors.
     let broken = client(Err(refused(Code::Internal)), Ok(version("0.15.1")));
     broken.check_compatibility().await.unwrap_err();
 }

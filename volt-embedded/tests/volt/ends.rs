@@ -1,5 +1,6 @@
-//! The ends of callers at a host that is not this SDK's. The published client for gRPC hears an end only in a
-//! message with `client_end` and without a payload, and keeps what it knows of a call until then.
+//! The ends of callers at a host that is not this SDK's. The published client for gRPC recognizes
+//! an end only in a message with `client_end` and without a payload, and keeps the state of a call
+//! until then.
 
 use volt_api::{
     Client, Duplex, Target,
@@ -72,7 +73,7 @@ async fn invoke(
 
 /// A published client half-closes a call that has one request only after the answer, or never.
 #[tokio::test]
-async fn a_host_hears_the_end_of_a_call_that_it_has_ended_first() {
+async fn a_host_that_ends_a_call_first_is_notified_of_its_end() {
     let (volt, _) = start().await;
     let mut host = Host::new(&volt).await;
     let client = connect(volt.config()).await;
@@ -95,13 +96,13 @@ async fn a_half_close_is_not_repeated_after_the_hosts_end() {
     host.hears_the_end(id).await;
     host.end(id).await;
     while soon(call.message()).await.unwrap().is_some() {}
-    // The next message is of the next call.
+    // The next message belongs to the next call.
     let _call = invoke(&client, &volt, &host).await;
     assert_ne!(host.invoked().await.invoke_id, id);
 }
 
 #[tokio::test]
-async fn a_host_hears_of_callers_that_disconnect() {
+async fn a_host_is_notified_of_callers_that_disconnect() {
     let (volt, websocket) = start().await;
     let mut host = Host::new(&volt).await;
     let client = connect(volt.config()).await;

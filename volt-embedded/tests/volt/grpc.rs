@@ -157,7 +157,7 @@ async fn services_of_other_clients_are_called_through_the_volt() {
 
 /// The first message of `Invoke` for a call to the Volt itself.
 pub(crate) fn opening(volt: &EmbeddedVolt) -> InvokeRequest {
-    // Any key of X25519 will do: here the base point.
+    // Any X25519 key is suitable: this is the base point.
     let mut key = vec![0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x6e, 3, 0x21, 0, 9];
     key.resize(44, 0);
     let config = volt.config();

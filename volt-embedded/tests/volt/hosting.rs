@@ -198,7 +198,7 @@ pub(crate) async fn call_all_four_kinds(client: &ShopApiClient, target: Target) 
 async fn all_four_kinds_are_called_through_the_volt() {
     let scene = Scene::new().await;
     call_all_four_kinds(&scene.client(), scene.found().await).await;
-    // The host has been online all along and has read no events.
+    // The host has been online the whole time and has read no events.
     drop(scene.presence);
 }
 

@@ -84,7 +84,7 @@ fn get_root(volt: &EmbeddedVolt, key: &CallKey, encoding: Encoding) -> InvokeReq
     }
 }
 
-/// Opens an answer, and returns its form.
+/// Decrypts an answer, and returns its form.
 fn opened(key: &CallKey, answer: InvokeResponse) -> (Encoding, Envelope) {
     let (ciphertext, encoding) = match answer.response_payload.expect("a payload") {
         ResponsePayload::JsonPayload(bytes) => (bytes, Encoding::Json),
@@ -124,7 +124,7 @@ async fn a_call_is_answered_in_the_form_of_its_caller() {
     }
 }
 
-/// The key that counts is the last.
+/// The last key is the one that counts.
 #[tokio::test]
 async fn another_token_before_the_invocation_begins_another_call() {
     let (volt, _) = start().await;
@@ -160,7 +160,7 @@ struct Relayed {
     client: Client,
 }
 
-/// A client that reaches a Volt through a relay, over gRPC.
+/// Returns a client that reaches a Volt through a relay, over gRPC.
 async fn relayed() -> Relayed {
     let relay = EmbeddedVolt::start().await.unwrap();
     let volt = EmbeddedVolt::builder().relay(relay.config()).start().await.unwrap();

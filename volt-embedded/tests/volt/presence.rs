@@ -141,7 +141,7 @@ async fn a_silent_volt_is_lost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn unread_events_are_counted_and_block_nothing() {
+async fn unread_events_are_counted_and_do_not_block() {
     let event = ConnectEvent::default().with_connect_auth_request(ConnectAuthRequest::default());
     let event = ConnectResponse::default().with_evt(event);
     let at_ping = Some(event.clone());

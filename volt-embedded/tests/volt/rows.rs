@@ -123,7 +123,7 @@ async fn conversion_errors_name_their_column() {
     let error = query::<Article>(&client, &db, twice).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "cannot be converted: column `id`: it is in the result twice: name each with `AS`"
+        "cannot be converted: column `id`: it occurs in the result twice: give each a name with `AS`"
     );
 }
 

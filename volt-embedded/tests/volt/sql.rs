@@ -119,7 +119,7 @@ async fn a_transaction_commits_completely_or_not() {
         for number in ["1", "2"] {
             assert_eq!(row(&call.message().await.unwrap().unwrap()).unwrap(), number);
         }
-        // This tells the caller that all rows have been sent.
+        // This notifies the caller that all rows have been sent.
         assert_eq!(affected(&mut call).await, 0);
         call.send(end(commit)).await.unwrap();
         assert!(call.message().await.unwrap().is_none());
@@ -235,7 +235,7 @@ async fn readers_cannot_write() {
 
 /// Each open query occupies a thread, and a caller may keep one open indefinitely.
 #[tokio::test]
-async fn waiting_queries_are_limited_and_block_nothing() {
+async fn waiting_queries_are_limited_and_do_not_block() {
     let volt = EmbeddedVolt::builder().max_open_queries(2).start().await.unwrap();
     let client = Client::connect(volt.config()).await.unwrap();
     let db = database(&client, &["CREATE TABLE t (x)", "INSERT INTO t VALUES (1), (2)"]).await;

@@ -124,7 +124,7 @@ async fn descriptions_are_checked_and_replaced_as_a_whole() {
     describe(&client, request.with_json(initial)).await;
     let expected = serde_json::json!({"a": {"b": [1, "x", null]}});
     assert_eq!(read(&client, &id).await, expected);
-    // The content is that of a new document only.
+    // The content applies only to a new document.
     describe(&client, metadata(&id, [root("other", "map", "")]).with_json(initial)).await;
     assert_eq!(read(&client, &id).await, expected);
     assert_eq!(code(write(&client, &id, "$.data.a", "1").await), Code::FailedPrecondition);

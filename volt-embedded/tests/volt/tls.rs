@@ -1,4 +1,4 @@
-//! The Volt over TLS: everything works as without it, and the authority persists.
+//! The Volt over TLS: everything works as without TLS, and the authority persists.
 
 use tempfile::tempdir;
 use tokio::{

@@ -34,15 +34,15 @@ macro_rules! __client {
                 Self::connect_with(config, $crate::ConnectOptions::default()).await
             }
 
-            /// As [`connect`](Self::connect), with custom limits and timeouts.
+            /// Like [`connect`](Self::connect), with custom limits and timeouts.
             ///
             /// # Errors
             ///
-            /// As [`connect`](Self::connect).
+            /// Same as [`connect`](Self::connect).
             ///
             /// # Cancel safety
             ///
-            /// As [`connect`](Self::connect).
+            /// Same as [`connect`](Self::connect).
             pub async fn connect_with(
                 config: $crate::ClientConfig,
                 options: $crate::ConnectOptions,

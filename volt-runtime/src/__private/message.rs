@@ -109,7 +109,7 @@ macro_rules! __fields {
     };
 }
 
-/// The setter of one field.
+/// Expands to the setter of one field.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __setter {
@@ -220,7 +220,7 @@ macro_rules! __parameter {
     ($type:ident) => { ::core::primitive::$type };
 }
 
-/// The value of a field, from a setter's parameter. The field of an enum keeps the number.
+/// Converts a setter's parameter to the value of a field. The field of an enum keeps the number.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __value {

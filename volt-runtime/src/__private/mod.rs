@@ -15,7 +15,7 @@ pub use std::{
 ///
 /// # Panics
 ///
-/// If the versions differ, when the code is compiled.
+/// At compile time, if the versions differ.
 pub const fn same_volt_api(found: &str, expected: &str) {
     let (found, expected) = (found.as_bytes(), expected.as_bytes());
     let mut same = found.len() == expected.len();

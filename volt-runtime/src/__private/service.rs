@@ -43,7 +43,7 @@ macro_rules! __service {
             }
         }
 
-        // A trait, so that it collides with no method of a service.
+        // This is a trait method, so it cannot collide with a method of a service.
         impl ::core::convert::AsRef<$crate::__private::Channel> for $client {
             /// The channel that carries the calls, for clients of other services.
             fn as_ref(&self) -> &$crate::__private::Channel {

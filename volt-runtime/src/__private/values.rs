@@ -6,7 +6,7 @@
 macro_rules! __enum_map {
     ($message:ty { $field:ident $get:ident $insert:ident $key:ident, $enumeration:ty }) => {
         impl $message {
-            /// Returns the value for a key, unless there is none, or it is unknown.
+            /// Returns the value for a key, or `None` if there is no value or it is unknown.
             pub fn $get(
                 &self,
                 key: $crate::__key!(ref $key),
@@ -15,7 +15,7 @@ macro_rules! __enum_map {
                 value.and_then(|value| <$enumeration as ::core::convert::TryFrom<::core::primitive::i32>>::try_from(*value).ok())
             }
 
-            /// Inserts a value. Returns the one that it replaces, unless that is unknown.
+            /// Inserts a value. Returns the value that it replaces, or `None` if that is unknown.
             pub fn $insert(
                 &mut self,
                 key: $crate::__key!($key),

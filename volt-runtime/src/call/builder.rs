@@ -163,8 +163,8 @@ pub type UnaryCall<Req, Res> = CallBuilder<Unary<Req, Res>>;
 ///
 /// # Errors
 ///
-/// When there is no connection, too many calls are open, or the target is invalid. A refusal, and a
-/// failure to send the request, are reported when the stream is read.
+/// Fails if there is no connection, too many calls are open, or the target is invalid. A refusal,
+/// and a failure to send the request, are reported when the stream is read.
 ///
 /// # Cancel safety
 ///
@@ -178,7 +178,7 @@ pub type ServerStreamingCall<Req, Res> = CallBuilder<ServerStreaming<Req, Res>>;
 ///
 /// # Errors
 ///
-/// As for a [`ServerStreamingCall`].
+/// Same as for a [`ServerStreamingCall`].
 ///
 /// # Cancel safety
 ///
@@ -192,7 +192,7 @@ pub type ClientStreamingCall<Req, Res> = CallBuilder<ClientStreaming<Req, Res>>;
 ///
 /// # Errors
 ///
-/// As for a [`ServerStreamingCall`].
+/// Same as for a [`ServerStreamingCall`].
 ///
 /// # Cancel safety
 ///
@@ -250,7 +250,7 @@ impl<Req: Message, Res: Message> ServerStreamingCall<Req, Res> {
     ///
     /// # Errors
     ///
-    /// When the call cannot be opened. A refusal is reported when the subscription is read.
+    /// Fails if the call cannot be opened. A refusal is reported when the subscription is read.
     ///
     /// # Cancel safety
     ///
@@ -279,7 +279,7 @@ impl<Req: Message, Res: Message> BidiCall<Req, Res> {
     ///
     /// # Errors
     ///
-    /// When the call cannot be opened. A refusal is reported when the subscription is read.
+    /// Fails if the call cannot be opened. A refusal is reported when the subscription is read.
     ///
     /// # Cancel safety
     ///
@@ -290,7 +290,7 @@ impl<Req: Message, Res: Message> BidiCall<Req, Res> {
 }
 
 // The code below is generic over the messages of a call, so every program compiles it for each method
-// that it calls. It only converts messages; everything else is compiled once, in `Parts`.
+// that it calls. It only converts messages, so everything else is compiled once, in `Parts`.
 
 impl<Req: Message, Res: Message> IntoFuture for UnaryCall<Req, Res> {
     type Output = Result<Res>;

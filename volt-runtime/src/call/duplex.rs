@@ -49,7 +49,7 @@ use crate::{error::Result, message::Message};
 /// ```
 #[derive(Debug)]
 pub struct Duplex<Req, Res> {
-    // Dropped first, so that dropping the whole cancels rather than half-closes.
+    // This half is dropped first, so that dropping the call cancels it rather than half-closing it.
     responses: Streaming<Res>,
     requests: RequestSink<Req>,
 }
@@ -65,8 +65,8 @@ impl<Req: Message, Res: Message> Duplex<Req, Res> {
     ///
     /// # Errors
     ///
-    /// When the connection is lost, the deadline has passed, or the call has ended. If the Volt refused
-    /// the call or failed it, the error is the Volt's own reason; after a clean end it is of
+    /// Fails if the connection is lost, the deadline has passed, or the call has ended. If the Volt
+    /// refused the call or failed it, the error is the Volt's own reason; after a clean end it is of
     /// [`ErrorKind::Ended`](crate::ErrorKind). Responses that arrived before can still be read.
     ///
     /// # Cancel safety
@@ -84,7 +84,7 @@ impl<Req: Message, Res: Message> Duplex<Req, Res> {
     ///
     /// # Errors
     ///
-    /// As [`Streaming::message`].
+    /// Same as [`Streaming::message`].
     ///
     /// # Cancel safety
     ///
@@ -106,7 +106,7 @@ impl<Req: Message, Res: Message> Duplex<Req, Res> {
     ///
     /// # Errors
     ///
-    /// As [`Streaming::message`].
+    /// Same as [`Streaming::message`].
     ///
     /// # Cancel safety
     ///

@@ -5,7 +5,7 @@
 //! transport's; this file knows only [`Channel`], the two halves and the deadline.
 //!
 //! Before its first attempt, a call passes the channel's interceptors ([`begin`](Parts::begin)). The
-//! [`Watch`] that this returns moves to the code that learns how the call ends.
+//! returned [`Watch`] moves to the code that learns how the call ends.
 //!
 //! A retry repeats the whole attempt on the connection of that moment. Its condition is
 //! [`may_retry`](Parts::may_retry): a transient error, and proof that the Volt did not execute the call,
@@ -57,7 +57,7 @@ impl Parts {
         if cfg!(feature = "grpc") { self.responding_with(ToJson::of::<Res>()) } else { self }
     }
 
-    /// As [`responding`](Self::responding), for a type that is known at run time.
+    /// Like [`responding`](Self::responding), for a type that is known at run time.
     pub(super) fn responding_with(mut self, response_json: ToJson) -> Self {
         self.options.response_json = Some(response_json);
         self
@@ -75,7 +75,7 @@ impl Parts {
     ///
     /// # Errors
     ///
-    /// When an interceptor refuses the call.
+    /// Fails if an interceptor refuses the call.
     pub(super) fn begin(&mut self) -> Result<Watch> {
         let mut watch = self.channel.watch(self.method);
         if !self.channel.interceptors().is_empty() {
@@ -123,8 +123,8 @@ impl Parts {
         watched(opened, watch)
     }
 
-    /// Opens the call once there is a connection, which it waits for until the `latest` moment, or else until
-    /// its deadline.
+    /// Waits for a connection until the `latest` moment, or else until the call's deadline, and
+    /// opens the call on it.
     async fn open(
         &mut self,
         at: Option<Instant>,
@@ -138,7 +138,7 @@ impl Parts {
         let elsewhere = target.is_some_and(|target| target.host_address.is_some());
         let apart = self.options.own_connection == Some(true) || elsewhere;
         let raw = if apart && self.options.wait_for_ready {
-            // Boxed, because few calls do this: it would enlarge the futures of all.
+            // Boxed, because few calls do this: it would enlarge the futures of all calls.
             Box::pin(self.open_apart(at, latest)).await?
         } else {
             self.channel.open(self.method, &self.options)?
@@ -188,7 +188,8 @@ impl Parts {
             .map_err(|error| error.with_executed(Executed::No).with_method(self.method.path))
     }
 
-    /// The error of a call that timed out while waiting for a connection, with the reason for the wait.
+    /// Returns the error of a call that timed out while waiting for a connection, with the reason
+    /// for the wait.
     fn no_connection(&self, kind: fn(String) -> Error) -> Error {
         let message = "there was no connection in time";
         match self.channel.watch_state().current().reason() {
@@ -218,7 +219,7 @@ impl Parts {
     ///
     /// # Errors
     ///
-    /// When the renewal failed, the deadline passed or the channel was closed before.
+    /// Fails if the renewal failed, or if the deadline passed or the channel was closed first.
     async fn renew(&mut self, session: Option<u64>, at: Option<Instant>) -> Result<()> {
         let (Some(renewer), Some(session)) = (self.channel.renewer(), session) else {
             return Ok(());
@@ -245,7 +246,7 @@ impl Parts {
             let mut watch = self.begin()?;
             let at = self.expires_at();
             let mut attempt = 1;
-            // Boxed, because few calls are tried again: it would enlarge the futures of all.
+            // Boxed, because few calls are retried: it would enlarge the futures of all calls.
             let mut backoff = None;
             let mut renewed = false;
             loop {
@@ -255,7 +256,7 @@ impl Parts {
                     Err(error) => error,
                 };
                 if session.is_some() && renewal::is_due(&error) {
-                    // Boxed, because few calls do this: it would enlarge the futures of all.
+                    // Boxed, because few calls do this: it would enlarge the futures of all calls.
                     if let Err(error) = Box::pin(self.renew(session, at)).await {
                         return Err(watch.fail(error));
                     }
@@ -271,7 +272,8 @@ impl Parts {
                         tracing::debug!(parent: span, attempt, "trying again: {error:#}");
                     }
                 }
-                // Keep the request and write it again: the next connection has a different key.
+                // Keep the request, to seal it again for a retry: the next connection has a
+                // different key.
                 attempt += 1;
                 // After a lost connection, the call waits for the next one. A relay does not announce
                 // that its client has reconnected.
@@ -410,7 +412,7 @@ fn watched(
     }
 }
 
-/// Resolves once the channel is closed permanently, to the reason.
+/// Resolves to the reason once the channel is closed permanently.
 async fn closed(mut states: StateWatch) -> Error {
     loop {
         if let ConnectionState::Closed { reason } = states.current() {

@@ -24,7 +24,7 @@ use crate::{
     transport::SendHalf,
 };
 
-/// The untyped part, compiled once.
+/// The untyped part, which is compiled once.
 pub(super) struct RawSink {
     method: &'static Method,
     half: Box<dyn SendHalf>,
@@ -91,8 +91,8 @@ impl RawSink {
     }
 
     /// Sends the first request of a stream. It leaves as soon as the key exchange is complete, which
-    /// opening a stream does not wait for, even if the stream is read much later. Failures show when it
-    /// is read. The receiving half keeps the sink that this returns.
+    /// opening a stream does not wait for, even if the stream is read much later. Failures are
+    /// reported when the stream is read. The receiving half keeps the returned sink.
     pub(super) fn send_first(mut self, request: Arc<dyn Payload>, requests: Requests) -> Self {
         let deadline = self.deadline.at().map(Instant::into_std);
         self.half.send_first(request, requests == Requests::One, deadline);
@@ -135,9 +135,9 @@ impl<Req: Message> RequestSink<Req> {
     ///
     /// # Errors
     ///
-    /// When the connection is lost, the deadline has passed, or the call has ended. After the end, the
-    /// error is the Volt's own reason once the [`Streaming`](super::Streaming) has read it, and until
-    /// then one of [`ErrorKind::Ended`](crate::ErrorKind).
+    /// Fails if the connection is lost, the deadline has passed, or the call has ended. After the end,
+    /// the error is the Volt's own reason once the [`Streaming`](super::Streaming) has read it, and
+    /// until then one of [`ErrorKind::Ended`](crate::ErrorKind).
     ///
     /// # Cancel safety
     ///

@@ -37,11 +37,11 @@ use crate::{
     transport::{BoxFuture, ReceiveHalf},
 };
 
-/// The time without a refusal after which a call counts as accepted, at least. A refusal takes one
+/// The minimum time without a refusal after which a call counts as accepted. A refusal takes one
 /// round trip and the Volt's check of the request.
 const SETTLING: Duration = Duration::from_secs(1);
 
-/// The untyped part, compiled once.
+/// The untyped part, which is compiled once.
 pub(super) struct RawStreaming {
     method: &'static Method,
     state: State,
@@ -57,7 +57,7 @@ pub(super) struct RawStreaming {
     /// Opens the call again if the Volt rejects its session.
     rejected: Option<Rejected>,
     /// The sending half, if the caller does not hold it. It is dropped after the receiving half, so
-    /// that dropping the whole cancels rather than half-closes.
+    /// that dropping the call cancels it rather than half-closing it.
     sink: Option<Box<RawSink>>,
 }
 
@@ -65,7 +65,7 @@ pub(super) struct RawStreaming {
 enum State {
     /// Responses may come. Dropping the half cancels the call.
     Open(Box<dyn ReceiveHalf>),
-    /// The Volt has rejected the session. The call is opened again with another one.
+    /// The Volt has rejected the session. The call is opened again with another session.
     Reopening(BoxFuture<Result<RawStreaming>>),
     /// A clean end.
     Ended,
@@ -191,12 +191,13 @@ impl RawStreaming {
         Poll::Ready(Ok(self.early.front()))
     }
 
-    /// Waits until the peer has accepted the call: it has answered or ended it, or not refused it for
-    /// a while. The protocol has no other sign. `refusal` extracts a refusal from a response.
+    /// Waits until the peer has accepted the call: it has answered or ended the call, or has not
+    /// refused it for a while. The protocol has no message for this. `refusal` extracts a refusal
+    /// from a response.
     ///
     /// # Errors
     ///
-    /// When the call is refused or fails.
+    /// Fails if the call is refused or fails.
     pub(super) async fn accepted(&mut self, refusal: fn(&Body) -> Option<Status>) -> Result<()> {
         let (opened, mut timer, mut settled) = (Instant::now(), Timer::default(), None);
         poll_fn(|cx| {
@@ -416,8 +417,8 @@ impl<Res: Message> Streaming<Res> {
     ///
     /// # Errors
     ///
-    /// When the Volt refuses, the method fails, the connection is lost, the deadline passes, or a
-    /// response cannot be read. Reading again returns the same error.
+    /// Fails if the Volt refuses, the method fails, the connection is lost, the deadline passes, or
+    /// a response cannot be read. Reading again returns the same error.
     ///
     /// # Cancel safety
     ///

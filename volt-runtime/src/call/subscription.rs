@@ -4,9 +4,9 @@
 //! connection's own, for a Volt that cannot be reached, and one here, for a Volt that can be reached but
 //! ends the call each time.
 //!
-//! The states: `Open` reads the call's responses. An error that may pass leads to `Opening`, which waits
-//! for the backoff and the connection, opens the call, sends the request and waits until the call counts
-//! as accepted; then back to `Open`. `Ended` and `Failed` are final.
+//! The states: `Open` reads the call's responses. A temporary error leads to `Opening`, which waits for
+//! the backoff and the connection, opens the call, sends the request and waits until the call counts as
+//! accepted; then back to `Open`. `Ended` and `Failed` are final.
 
 use std::{
     fmt,
@@ -89,7 +89,7 @@ pub struct Subscription<Res> {
 }
 
 /// The call fails if this many messages are too large within the time below: it would receive the
-/// same message again and again.
+/// same message repeatedly.
 const MAX_OVERSIZED: u32 = 3;
 const OVERSIZED_WITHIN: Duration = Duration::from_mins(10);
 
@@ -156,9 +156,10 @@ impl<Res: Message> Subscription<Res> {
     ///
     /// # Errors
     ///
-    /// When the Volt refuses, the method fails, the deadline passes, a response cannot be read, or
-    /// the channel is closed. Also when the connection is lost three times within ten minutes because a
-    /// message exceeds `ConnectOptions::max_message_size`. Reading again returns the same error.
+    /// Fails if the Volt refuses, the method fails, the deadline passes, a response cannot be read,
+    /// or the channel is closed. Also fails if the connection is lost three times within ten minutes
+    /// because a message exceeds `ConnectOptions::max_message_size`. Reading again returns the same
+    /// error.
     ///
     /// # Cancel safety
     ///

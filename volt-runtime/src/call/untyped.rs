@@ -47,7 +47,7 @@ impl UntypedCall {
     ///
     /// # Errors
     ///
-    /// As for a [`UnaryCall`](super::UnaryCall), and the errors of `read`, such as a refusal within the
+    /// The errors of a [`UnaryCall`](super::UnaryCall) and of `read`, such as a refusal within the
     /// response.
     ///
     /// # Cancel safety
@@ -67,7 +67,7 @@ impl UntypedCall {
     ///
     /// # Errors
     ///
-    /// As for a [`BidiCall`](super::BidiCall).
+    /// Same as for a [`BidiCall`](super::BidiCall).
     ///
     /// # Cancel safety
     ///
@@ -81,7 +81,7 @@ impl UntypedCall {
 /// Both halves of an [`UntypedCall`]. Dropping it cancels the call.
 #[derive(Debug)]
 pub struct UntypedDuplex {
-    // Dropped first, so that dropping the whole cancels rather than half-closes.
+    // This half is dropped first, so that dropping the call cancels it rather than half-closing it.
     stream: RawStreaming,
     sink: RawSink,
 }
@@ -91,7 +91,7 @@ impl UntypedDuplex {
     ///
     /// # Errors
     ///
-    /// As [`Duplex::send`](super::Duplex::send).
+    /// Same as [`Duplex::send`](super::Duplex::send).
     ///
     /// # Cancel safety
     ///
@@ -117,8 +117,8 @@ impl UntypedDuplex {
     ///
     /// # Errors
     ///
-    /// As [`Upload::finish`](super::Upload::finish), and the errors of `read`, such as a refusal within the
-    /// response.
+    /// The errors of [`Upload::finish`](super::Upload::finish) and of `read`, such as a refusal
+    /// within the response.
     ///
     /// # Cancel safety
     ///
@@ -133,8 +133,8 @@ impl UntypedDuplex {
     ///
     /// # Errors
     ///
-    /// As [`Streaming::message`](super::Streaming::message), and the errors of `read`, such as a refusal
-    /// within the response. They fail the call.
+    /// The errors of [`Streaming::message`](super::Streaming::message) and of `read`, such as a
+    /// refusal within the response. They fail the call.
     ///
     /// # Cancel safety
     ///

@@ -40,7 +40,7 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct Upload<Req, Res> {
-    // Dropped first, so that dropping the whole cancels.
+    // This half is dropped first, so that dropping the call cancels it.
     stream: RawStreaming,
     sink: RawSink,
     types: PhantomData<fn(Req) -> Res>,
@@ -56,9 +56,9 @@ impl<Req: Message, Res: Message> Upload<Req, Res> {
     ///
     /// # Errors
     ///
-    /// When the Volt has already refused or the call has failed: the Volt's own reason. When the Volt
-    /// has ended the call with a response, an error of [`ErrorKind::Ended`](crate::ErrorKind);
-    /// [`finish`](Self::finish) then returns the response.
+    /// Fails with the Volt's own reason if the Volt has already refused or the call has failed. If
+    /// the Volt has ended the call with a response, the error is of
+    /// [`ErrorKind::Ended`](crate::ErrorKind), and [`finish`](Self::finish) returns the response.
     ///
     /// # Cancel safety
     ///
@@ -72,7 +72,7 @@ impl<Req: Message, Res: Message> Upload<Req, Res> {
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send) and [`finish`](Self::finish).
+    /// Same as [`send`](Self::send) and [`finish`](Self::finish).
     ///
     /// # Cancel safety
     ///
@@ -89,8 +89,8 @@ impl<Req: Message, Res: Message> Upload<Req, Res> {
     ///
     /// # Errors
     ///
-    /// When the Volt refuses or the call fails. On a connection, also when no message was sent, because the
-    /// first message names the method.
+    /// Fails if the Volt refuses or the call fails. On a connection, also fails if no message was
+    /// sent, because the first message names the method.
     ///
     /// # Cancel safety
     ///

@@ -102,7 +102,7 @@ fn redirect(location: &str, asked: Asked<'_>) -> String {
     };
     let shown = printable(&redact::address(&target));
     let field = asked.field;
-    // An address that is shown in part cannot be copied.
+    // A truncated address cannot be copied.
     let base = target.strip_suffix("/api").filter(|base| base.len() <= MAX_SHOWN);
     let base = base.filter(|base| !base.contains(['?', '#', '@']));
     let advice = match base {
@@ -203,7 +203,7 @@ mod tests {
                 assert!(text.contains(&expected) && !text.contains("SECRET"), "{text}");
             }
         }
-        // The advice never holds part of an address.
+        // The advice never contains a part of an address.
         let long = format!("https://v.example/{}/api", "a".repeat(5000));
         let text = explained("wss://v.example/api", &answer(308, &[("location", &long)], b""));
         assert!(text.len() < 700 && text.contains("check that"), "{text}");

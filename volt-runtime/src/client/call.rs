@@ -34,7 +34,7 @@ pub(super) type Shared = socket::Shared<client::Connection>;
 /// Keeps a connection open. When the channel and all calls have dropped theirs, the connection closes.
 pub(super) struct Handle {
     shared: Arc<Shared>,
-    /// A missing session explains a rejection.
+    /// Set if the configuration has no session, which explains a rejection.
     identity: Arc<Identity>,
 }
 

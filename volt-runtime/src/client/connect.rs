@@ -1,4 +1,4 @@
-//! Connecting: the choice of a transport.
+//! Chooses a transport and connects.
 
 use std::sync::Arc;
 
@@ -43,7 +43,8 @@ pub async fn connect(config: &ClientConfig, options: ConnectOptions) -> Result<C
 ///
 /// # Errors
 ///
-/// A configuration error, as [`connect`]. Also if no tokio runtime is entered: the connection runs on it.
+/// Returns a configuration error as [`connect`] does, or if no tokio runtime is entered: the connection
+/// runs on it.
 pub fn connect_lazy(config: &ClientConfig, options: ConnectOptions) -> Result<Channel> {
     if tokio::runtime::Handle::try_current().is_err() {
         return Err(Error::configuration(

@@ -60,7 +60,8 @@ impl Connection {
         Self::established(Arc::clone(&self.identity), options, false)
     }
 
-    /// On a `patient` connection, a slow reader may block the others for as long as it reads.
+    /// On a `patient` connection, a slow reader may block other calls for as long as it keeps
+    /// reading.
     pub(super) fn established(
         identity: Arc<Identity>,
         options: &ConnectOptions,
@@ -120,11 +121,11 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When the connection is lost or closing, when too many calls are open, or when the target of
+    /// Fails if the connection is lost or closing, if too many calls are open, or if the target of
     /// the call is invalid.
     pub fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall> {
         let service_id = options.target.as_ref().and_then(|target| target.service_id.as_deref());
-        // Calls in the pool lead to the Volt itself and share a token.
+        // Pre-opened calls go to the Volt itself and share a token.
         if options.target.is_none()
             && !options.fresh_key
             && let Some(id) = self.with(|machine| {
@@ -212,7 +213,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When the message's header cannot be read. The connection is then lost.
+    /// Fails if the message's header cannot be read. The connection is then lost.
     pub fn receive(&self, message: Bytes, text: bool) -> Result<()> {
         let frame = read_frame(message, text)
             .inspect_err(|error| self.with(|machine| machine.lose(error)))?;
@@ -256,7 +257,7 @@ impl Calls for Connection {
         poll_fn(|cx| self.with(|machine| machine.poll_drained(cx))).await;
     }
 
-    /// Everything queued is written before.
+    /// Everything queued is written first.
     fn close(&self) {
         self.with(client::Connection::close);
     }

@@ -21,7 +21,7 @@ type Connecting = Pin<Box<dyn Future<Output = io::Result<Stream>> + Send>>;
 /// ```
 ///
 /// The function receives the host of the address in the configuration, without the brackets of an
-/// IPv6 address, and the port. It returns a stream of bytes to there. The client then does as with a
+/// IPv6 address, and the port. It returns a byte stream to the host. The client then uses it like a
 /// TCP connection: for `https://` addresses it performs the TLS handshake over the stream, and checks
 /// the certificate for that host. [`ConnectOptions::connect_timeout`](crate::ConnectOptions) limits
 /// all of this, and drops the function's future.

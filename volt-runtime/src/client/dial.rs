@@ -1,4 +1,4 @@
-//! Dialing: from a configuration to a websocket.
+//! Dials the websocket that a configuration names.
 //!
 //! Everything in a configuration that can be checked without the network is checked when the [`Dialer`] is
 //! created, so that a wrong field fails once rather than on every attempt.
@@ -66,7 +66,8 @@ impl Dialer {
         self.dial_with(&options, true).await
     }
 
-    /// Connects and puts the parts together. The driver does nothing until it is polled.
+    /// Connects, and assembles the connection and its driver. The driver does nothing until it is
+    /// polled.
     async fn dial_with(&self, options: &ConnectOptions, patient: bool) -> Result<Dialed> {
         let socket = self.open().await?;
         let connection = Connection::established(Arc::clone(&self.identity), options, patient);

@@ -1,4 +1,4 @@
-//! TCP connections to a host, through any of its addresses.
+//! Opens TCP connections to a host, through any of its addresses.
 //!
 //! The caller decides for each resolved address whether it may be dialled, so no name can bypass that
 //! decision.
@@ -32,7 +32,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// One of the system's errors, if there was any.
+    /// One of the system's errors, if it reported any.
     pub(super) fn into_cause(self) -> Option<io::Error> {
         match self {
             Self::Lookup(error) => Some(error),

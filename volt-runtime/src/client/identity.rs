@@ -116,13 +116,13 @@ impl Identity {
     /// | target | audience | signer | hops |
     /// |---|---|---|---|
     /// | the Volt | Volt | Volt | none |
-    /// | the Volt behind a relay | Volt | Volt | Volt |
+    /// | a Volt behind a relay | Volt | Volt | Volt |
     /// | a relayed service | host | host | host |
     /// | a relayed service of a Volt behind a relay | host | host | Volt, host |
     ///
     /// # Errors
     ///
-    /// A configuration error when the host's public key cannot be read.
+    /// Returns a configuration error if the host's public key cannot be read.
     pub(super) fn route(&self, options: &CallOptions) -> Result<Route> {
         let mut destinations = Vec::new();
         if self.relayed {
@@ -139,7 +139,7 @@ impl Identity {
         // Only a channel with gRPC connects to such servers, and does not ask for a route.
         if target.host_address.is_some() {
             return Err(Error::configuration(
-                "the service runs on a gRPC server of its own: build this program with the feature \
+                "the service runs on its own gRPC server: build this program with the feature \
                  `grpc` of `volt-api` or `volt-runtime`",
             ));
         }

@@ -42,7 +42,7 @@ pub(super) trait Calls: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// When the connection is lost or closing, when too many calls are open, or when the options
+    /// Fails if the connection is lost or closing, if too many calls are open, or if the options
     /// cannot be met.
     fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall>;
 
@@ -61,6 +61,6 @@ pub(super) trait Drive: Future<Output = Error> + Send + Unpin + 'static {
     /// Sets a function that is called when the connection is lost, before its calls fail.
     fn on_lost(&mut self, call: impl FnOnce(&Error) + Send + 'static);
 
-    /// Loses the connection. Does nothing if it has ended before.
+    /// Loses the connection. Does nothing if the connection has already ended.
     fn lost(&mut self, reason: &Error);
 }

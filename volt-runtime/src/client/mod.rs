@@ -7,8 +7,9 @@
 //! | `connect.rs` | [`connect()`], which chooses the transport |
 //! | `supervisor.rs`, `kind.rs` | the transport behind a channel: one connection after another, of either kind |
 //! | `own.rs` | further connections, for bulk streams on the websocket |
-//! | `dial.rs`, `remote.rs` | one attempt to connect: the way to the host, TLS, the websocket handshake |
-//! | `direct.rs`, `race.rs`, `proxy.rs`, `tunnel.rs`, `connector.rs` | the ways to a host |
+//! | `dial.rs`, `remote.rs` | one attempt to connect: the byte stream to the host, TLS, the websocket handshake
+//! |
+//! | `direct.rs`, `race.rs`, `proxy.rs`, `tunnel.rs`, `connector.rs` | byte streams to a host |
 //! | `reach.rs` | the addresses to which plain HTTP is allowed |
 //! | `answer.rs` | advice about HTTP answers in place of a websocket |
 //! | `identity.rs` | the client's key and session, the Volt's key, and the tokens between them |
@@ -22,7 +23,7 @@
 //!
 //! Locks: the list of further connections (`own.rs`) is locked while a call is opened on one, so its
 //! lock comes before the others: the token cache and the machine, which are never held together. No
-//! lock is held across an await. Only that list's may be held during cryptography, when its call needs
+//! lock is held across an await. Only the lock of that list may be held during cryptography, when its call needs
 //! a new token.
 
 mod answer;

@@ -77,7 +77,7 @@ pub struct ConnectOptions {
     /// five minutes.
     #[doc(alias = "retry")]
     pub reconnect: Option<Reconnect>,
-    /// Tries the first connection again, too, with the same backoff and until
+    /// Also retries the first connection, with the same backoff, until
     /// [`Reconnect::give_up_after`]. Default false. Each failure is logged as a warning. An invalid
     /// configuration fails at once. Has no effect if [`reconnect`](Self::reconnect) is `None`.
     pub retry_first: bool,

@@ -1,4 +1,5 @@
-//! Connections for calls that do not share the client's connection with others: bulk streams.
+//! Further connections for bulk streams, which do not share the client's connection with other
+//! calls.
 //!
 //! The protocol has no flow control for one call, so a slow reader on the shared connection would
 //! delay every other call. A few further connections are dialled when they are needed, reused, and
@@ -29,8 +30,8 @@ use crate::{CallOptions, Error, Method, Result, transport::RawCall};
 /// The maximum number of connections. Further calls share the least busy one.
 const CONNECTIONS: usize = 4;
 
-/// The minimum time for which an unused connection stays open. Its use is checked once in this time, so
-/// it closes after 15 to 30 seconds.
+/// The minimum time for which an unused connection stays open. Its use is checked at this interval,
+/// so it closes after 15 to 30 seconds.
 const IDLE: Duration = Duration::from_secs(15);
 
 /// The time for which calls use the shared connection after another one was refused: each attempt

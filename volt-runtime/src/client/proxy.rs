@@ -15,12 +15,12 @@ use crate::{Error, Result, redact};
 /// The HTTP proxy of the connections.
 ///
 /// The default is the [environment's](Self::from_environment). The client opens a tunnel with
-/// `CONNECT`, for `https://` and for `http://` addresses, and then does as with a direct connection:
-/// a proxy between client and Volt sees what the network would see. Loopback targets, which include
-/// `localhost` and the names below it, never use a proxy.
+/// `CONNECT`, for `https://` and for `http://` addresses, and then uses it like a direct connection:
+/// the proxy sees what the network would see. Loopback targets, which include `localhost` and the
+/// names below it, never use a proxy.
 ///
 /// Through a proxy, the client does not resolve the target's name. Without TLS, a name is therefore
-/// refused unless plaintext is [allowed](crate::ClientConfig::with_plaintext).
+/// rejected unless plaintext is [allowed](crate::ClientConfig::with_plaintext).
 ///
 /// A user name and password in the proxy's address are sent to it with basic authentication, and never
 /// printed.
@@ -67,7 +67,7 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// A configuration error when the address is invalid, or another kind of proxy.
+    /// Returns a configuration error if the address is invalid, or names another kind of proxy.
     pub fn new(address: impl Into<String>) -> Result<Self> {
         let address = address.into();
         read("the proxy", &address)?;
@@ -78,7 +78,7 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// A configuration error that names the variable with an unusable address.
+    /// Returns a configuration error that names the variable with an unusable address.
     pub(super) fn for_host(&self, secure: bool, host: &str) -> Result<Option<Via>> {
         match self.address(&|name| std::env::var(name).ok(), secure, host) {
             Some((source, address)) => read(source, &address).map(Some),
@@ -90,7 +90,7 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// As when connecting.
+    /// Same as when connecting.
     #[doc(hidden)]
     pub fn address_for(&self, secure: bool, host: &str) -> Result<Option<Zeroizing<String>>> {
         let Some((source, address)) = self.address(&|name| std::env::var(name).ok(), secure, host)

@@ -8,7 +8,8 @@ use std::{future::Future, io, net::SocketAddr, time::Duration};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tokio::time::{Instant, sleep_until};
 
-/// The delay before the next address is tried beside those that have not answered yet (RFC 8305, 5).
+/// The delay before the next address is tried in parallel with those that have not answered yet
+/// (RFC 8305, 5).
 pub(super) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// The failed attempts of a race. No error means that the address did not answer in time, or was not
@@ -37,7 +38,7 @@ pub(super) fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 ///
 /// # Errors
 ///
-/// Every address with its failure, when none answered before `until`.
+/// Returns every address with its failure if none answered before `until`.
 pub(super) async fn race<T, F>(
     addresses: &[SocketAddr],
     until: Instant,

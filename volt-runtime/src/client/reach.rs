@@ -12,7 +12,7 @@ pub(super) enum Reach {
     Loopback,
     /// A private network: RFC 1918, link-local (RFC 3927, RFC 4291), or unique local (RFC 4193).
     Private,
-    /// Anywhere else, or unknown.
+    /// A public address, or an unknown one.
     Public,
 }
 
@@ -116,7 +116,7 @@ mod tests {
                     "fec0::",
                     "ff02::1",
                     "2001:db8::1",
-                    // IPv4 addresses behind a translator are elsewhere.
+                    // IPv4 addresses behind a translator are public.
                     "64:ff9b::7f00:1",
                     "2002:7f00:1::",
                     "::127.0.0.1",

@@ -4,8 +4,8 @@
 //! the TLS handshake over it. One deadline covers both and the handshake that follows, and every error
 //! begins with the address.
 //!
-//! Without TLS, an address may be dialled only if it is near. The check applies to the address if this
-//! side resolves the name, and to the host as written if a proxy or connector does.
+//! Without TLS, an address may be dialled only if it is loopback or private. The check applies to the
+//! address if this side resolves the name, and to the host as written if a proxy or connector does.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -43,7 +43,7 @@ pub(super) struct Remote {
     timeout: Duration,
 }
 
-/// The way to the host.
+/// How the host is reached.
 enum Way {
     Direct,
     /// Through this proxy, and the TLS settings for it if it speaks TLS.
@@ -64,7 +64,7 @@ impl Remote {
     ) -> Result<Self> {
         let DialAddress { url, hint, field, .. } = endpoint;
         let uri: Uri =
-            url.parse().map_err(|error| endpoint.invalid("is no URL").with_source(error))?;
+            url.parse().map_err(|error| endpoint.invalid("is not a URL").with_source(error))?;
         let host = uri.host().filter(|host| !host.is_empty());
         let host = host.ok_or_else(|| endpoint.invalid("has no host"))?;
         // IPv6 addresses have brackets only in a URL.
@@ -156,7 +156,7 @@ impl Remote {
 
     /// Opens a tunnel to the host through a proxy.
     async fn tunnel(&self, proxy: &Via, tls: Option<&Tls>, until: Instant) -> Result<Stream> {
-        // Without TLS, the way to the proxy can be read too.
+        // Without TLS, the connection to the proxy can be read too.
         let may_dial = |address| tls.is_some() || self.may_dial(address);
         let (_, stream) = direct::connect(&proxy.host, proxy.port, until, may_dial)
             .await
@@ -187,8 +187,8 @@ impl Remote {
         self.tls.is_some() || self.allow_plaintext || Reach::of(address) != Reach::Public
     }
 
-    /// Rejects an address without TLS whose host is not known to be near. A proxy or a custom
-    /// connector resolves names itself, so the host is judged as written.
+    /// Rejects an address without TLS unless its host is known to be loopback or private. A proxy
+    /// or a custom connector resolves names itself, so the host is checked as written.
     fn check_plaintext(&self) -> Result<()> {
         let way = match &self.way {
             _ if self.tls.is_some() || self.allow_plaintext => return Ok(()),
@@ -254,7 +254,8 @@ impl Remote {
     }
 }
 
-/// The way to a host: the custom connector if there is one, else the proxy if one applies.
+/// Returns how a host is reached: through the custom connector if there is one, else through the
+/// proxy if one applies.
 fn way(options: &ConnectOptions, secure: bool, host: &str) -> Result<Way> {
     if let Some(connector) = &options.connector {
         return Ok(Way::Custom(connector.clone()));

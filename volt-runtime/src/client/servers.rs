@@ -59,9 +59,10 @@ impl Servers {
         if let Some(credential) = &mut config.credential {
             credential.session_id = Some(session.to_owned());
         }
-        // While the configuration is locked, so that no connection with the former session is kept.
+        // This runs while the configuration is locked, so that no connection with the former
+        // session is kept.
         let mut connections = self.connections();
-        // One that is being established has the former session, and is not kept.
+        // A connection that is being established has the former session, so it is not kept.
         for connections in connections.iter_mut() {
             connections.retain(|_, connection| match connection.get() {
                 Some(server) => {

@@ -7,9 +7,9 @@
 //! The state is published before the calls of a lost connection fail, so that a call which is retried
 //! at once waits for the next connection. `Closed` is always final.
 //!
-//! There are two kinds of shutdown. One that is requested refuses new calls, waits for answers that are
-//! due, and closes. One by dropping every handle lets the open calls finish, and the connection closes
-//! after the last of them.
+//! There are two kinds of shutdown. A requested shutdown refuses new calls, waits for answers that are
+//! due, and closes. Dropping every handle lets the open calls finish, and the connection closes after
+//! the last of them.
 
 use std::{
     fmt,
@@ -373,8 +373,8 @@ impl<D: Dial> Supervisor<D> {
         driver.await
     }
 
-    /// Resolves when the connection should close. An abandoned connection closes by itself, after
-    /// its last call.
+    /// Resolves when the connection should close. An abandoned connection closes after its last
+    /// call.
     async fn closing(&self) {
         self.unwanted().await;
         if self.shutdown() == Shutdown::Abandoned {
@@ -428,12 +428,12 @@ struct Running<R: Drive>(R);
 
 impl<R: Drive> Drop for Running<R> {
     fn drop(&mut self) {
-        // Does nothing if the connection has ended before.
+        // Does nothing if the connection has already ended.
         self.0.lost(&runtime_ended());
     }
 }
 
-/// Makes the first connection, with further attempts if the options ask for them.
+/// Establishes the first connection, with retries if the options enable them.
 async fn dial_first<D: Dial>(dialer: &D) -> Result<(D::Connection, D::Driver)> {
     let options = dialer.options();
     let Some(policy) = options.reconnect.clone().filter(|_| options.retry_first) else {

@@ -1,7 +1,7 @@
 //! Tunnels through an HTTP proxy (`CONNECT`, RFC 9110, 9.3.6).
 //!
-//! The exchange is one request and the head of one answer, so it is written by hand. An HTTP client
-//! could also read ahead into the tunnel.
+//! The exchange is one request and the head of one answer, so the code is written by hand. An HTTP
+//! client could also read ahead into the tunnel.
 
 use std::{fmt::Write as _, io};
 
@@ -17,7 +17,7 @@ const MAX_HEAD: usize = 16 << 10;
 ///
 /// # Errors
 ///
-/// A description of why there is no tunnel.
+/// Returns a description of why there is no tunnel.
 pub(super) async fn open<S>(stream: &mut S, via: &Via, host: &str, port: u16) -> Result<(), String>
 where
     S: AsyncRead + AsyncWrite + Unpin,

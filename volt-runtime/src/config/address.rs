@@ -1,7 +1,7 @@
 //! The address that a client connects to.
 //!
-//! The choice of the field is that of the published clients: the relay if there is one, else the Volt's
-//! HTTP address, with `/api` appended. An address that is not understood as a whole is an error: a
+//! The field is chosen as by the published clients: the relay if there is one, else the Volt's HTTP
+//! address, with `/api` appended. An address that is not understood as a whole is an error: a
 //! typing mistake must not send tokens elsewhere.
 
 use super::{
@@ -70,7 +70,7 @@ impl ClientConfig {
     ///
     /// # Errors
     ///
-    /// When the address is missing or invalid; names the field.
+    /// Fails if the address is missing or invalid; the error names the field.
     pub fn url(&self) -> Result<String> {
         self.dial_address(TransportKind::Websocket).map(|address| address.url)
     }
@@ -80,7 +80,7 @@ impl ClientConfig {
     ///
     /// # Errors
     ///
-    /// As [`url`](Self::url).
+    /// Same as [`url`](Self::url).
     pub(crate) fn dial_address(&self, transport: TransportKind) -> Result<DialAddress> {
         let (part, object, relayed) = match &self.volt.relay {
             Some(RelayConfig::Address(address)) if !address.trim().is_empty() => {
@@ -111,7 +111,7 @@ impl ClientConfig {
     ///
     /// # Errors
     ///
-    /// When the address is invalid.
+    /// Fails if the address is invalid.
     #[cfg(all(feature = "client", feature = "grpc"))]
     pub(crate) fn server_address(&self, target: &crate::Target) -> Result<DialAddress> {
         let field = "host_address".to_owned();
@@ -142,7 +142,7 @@ impl ClientConfig {
     }
 }
 
-/// Returns whether the only address is one for gRPC, and this build has gRPC.
+/// Returns whether the only address is for gRPC, and this build has gRPC.
 fn announces_grpc(part: &VoltConfig) -> bool {
     let is_host_and_port = |address: &str| !address.contains("://");
     cfg!(feature = "grpc")

@@ -138,7 +138,7 @@ impl Prompt {
         }
         let answer = (self.ask)().map(Passphrase::new).ok_or(KeyError::Encrypted)?;
         let opened = open(answer.as_str())?;
-        // Only an answer that works: a wrong one must not be tried again.
+        // Remember only an answer that works: a wrong one must not be retried.
         *known = Some(answer);
         Ok(opened)
     }

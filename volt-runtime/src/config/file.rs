@@ -1,7 +1,7 @@
 //! Reading and writing a configuration's file.
 //!
 //! The file holds the client's private key, and a client without it has lost its identity. A write
-//! therefore replaces the file as a whole where it can, with a content that has reached the disk and
+//! therefore replaces the whole file where possible, with content that has reached the disk and
 //! that only the owner can read.
 
 use std::{
@@ -22,8 +22,8 @@ impl ClientConfig {
     ///
     /// # Errors
     ///
-    /// When the text is not a JSON object or a field has the wrong type; names the field. A missing field
-    /// is reported when it is used.
+    /// Fails if the text is not a JSON object or a field has the wrong type; the error names the field. A
+    /// missing field is reported when it is used.
     pub fn from_json(text: &str) -> Result<Self> {
         read(text).map_err(|error| {
             Error::configuration(format!("the client configuration cannot be read: {error}"))
@@ -34,7 +34,7 @@ impl ClientConfig {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, or as [`from_json`](Self::from_json).
+    /// Fails if the file cannot be read, or if [`from_json`](Self::from_json) fails.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let text = fs::read_to_string(path).map_err(|error| {
@@ -62,7 +62,7 @@ impl ClientConfig {
     ///
     /// # Errors
     ///
-    /// When the file cannot be written. Its old content is kept.
+    /// Fails if the file cannot be written. Its old content is kept.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         self.try_write(path).map_err(|error| {
@@ -76,7 +76,7 @@ impl ClientConfig {
     ///
     /// # Errors
     ///
-    /// As [`write`](Self::write).
+    /// Same as [`write`](Self::write).
     pub fn save(&self) -> Result<()> {
         match &self.path {
             Some(path) => self.write(path),
@@ -98,7 +98,7 @@ fn replace(path: &Path, write: impl Fn(&mut dyn Write) -> io::Result<()>) -> io:
     replace_with(path, &write, |file, path| file.persist(path).map(drop).map_err(Into::into))
 }
 
-/// As [`replace`], with the function that renames the file, which tests replace.
+/// Like [`replace`], with the function that renames the file, which tests replace.
 fn replace_with(
     path: &Path,
     write: &dyn Fn(&mut dyn Write) -> io::Result<()>,
@@ -107,8 +107,8 @@ fn replace_with(
     // A link stays a link.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     match write_beside(&path, write, rename) {
-        // A bind mount, a read-only directory, a directory of another owner, or a file of another
-        // owner.
+        // Renaming fails on a bind mount, in a read-only directory, and if the directory or file
+        // has another owner.
         Err(error)
             if path.exists()
                 && matches!(
@@ -224,7 +224,7 @@ mod tests {
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect()
     }
 
-    /// As renaming onto a bind mount fails.
+    /// Fails as renaming onto a bind mount does.
     fn busy(_: NamedTempFile, _: &Path) -> io::Result<()> {
         Err(io::ErrorKind::ResourceBusy.into())
     }

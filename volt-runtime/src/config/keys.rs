@@ -15,7 +15,7 @@ impl ClientConfig {
     ///
     /// # Errors
     ///
-    /// When the system returns no random bytes.
+    /// Fails if the system returns no random bytes.
     pub fn with_new_key(mut self) -> Result<Self> {
         let failed = |error| {
             let message = "a new `credential.key` cannot be generated: the system returned no random \
@@ -37,8 +37,8 @@ impl ClientConfig {
     ///
     /// # Errors
     ///
-    /// When `credential.key` is missing or invalid, or is encrypted and the passphrase is missing or
-    /// wrong.
+    /// Fails if `credential.key` is missing or invalid, or is encrypted and the passphrase is
+    /// missing or wrong.
     pub fn signing_key(&self) -> Result<SigningKey> {
         let pem = self.credential.as_ref().and_then(|credential| credential.key.as_deref());
         let pem = pem.filter(|pem| !pem.trim().is_empty()).ok_or_else(|| {
@@ -61,8 +61,8 @@ impl ClientConfig {
         })
     }
 
-    /// Reads a key, with the passphrase that is set or, without one, that which the prompt returns. An
-    /// unencrypted key needs neither.
+    /// Reads a key, with the passphrase that is set or, without one, the passphrase that the prompt
+    /// returns. An unencrypted key needs neither.
     fn open(&self, pem: &str) -> Result<SigningKey, KeyError> {
         let open = |passphrase: &str| SigningKey::from_encrypted_pem(pem, passphrase);
         match (SigningKey::from_pem(pem), &self.passphrase, &self.prompt) {
@@ -78,7 +78,7 @@ impl ClientConfig {
     ///
     /// # Errors
     ///
-    /// When `volt.id` is missing.
+    /// Fails if `volt.id` is missing.
     pub fn volt_id(&self) -> Result<&str> {
         given(self.volt.id.as_ref()).ok_or_else(|| missing("volt.id", "the Volt's DID"))
     }
@@ -88,7 +88,7 @@ impl ClientConfig {
     ///
     /// # Errors
     ///
-    /// When both are missing, or the key cannot be read.
+    /// Fails if both are missing, or the key cannot be read.
     pub fn volt_key(&self) -> Result<VerifyingKey> {
         let public_key = given(self.volt.public_key.as_ref());
         let (field, key) = match (public_key, given(self.volt.ca_pem.as_ref())) {
@@ -97,13 +97,13 @@ impl ClientConfig {
             (None, None) => {
                 return Err(missing(
                     "volt.public_key",
-                    "the Volt's public key in PEM, which its answers are checked with",
+                    "the Volt's public key in PEM, which verifies its answers",
                 ));
             }
         };
         key.map_err(|error| {
             Error::configuration(format!(
-                "`{field}` is invalid: {error}. A public key belongs into `volt.public_key`, \
+                "`{field}` is invalid: {error}. A public key belongs in `volt.public_key`, \
                  a certificate into `volt.ca_pem`, both in PEM, Ed25519 or RSA"
             ))
         })
@@ -115,7 +115,7 @@ impl ClientConfig {
     ///
     /// # Errors
     ///
-    /// As [`volt_key`](Self::volt_key), if it has to be computed.
+    /// Fails if the fingerprint must be computed and [`volt_key`](Self::volt_key) fails.
     pub fn volt_fingerprint(&self) -> Result<String> {
         // As configured, even if it differs from the key's: relays compare it as text.
         match given(self.volt.fingerprint.as_ref()) {

@@ -177,8 +177,8 @@ impl ClientConfig {
     /// with the last of them; after a wrong answer the next use prompts again. The prompt returns `None` if
     /// the user has no passphrase.
     ///
-    /// The prompt runs on the thread that needs the key, and blocks it. A passphrase that is set, by
-    /// [`with_passphrase`](Self::with_passphrase) or in the file, takes precedence.
+    /// The prompt runs on the thread that needs the key, and blocks it. A passphrase set through
+    /// [`with_passphrase`](Self::with_passphrase) or in the file takes precedence.
     ///
     /// ```no_run
     /// # fn main() -> volt_runtime::Result<()> {

@@ -72,7 +72,7 @@ pub(super) fn grpc_url(field: &str, text: &str) -> Result<String> {
         },
     };
     if authority.contains(['/', '@', '?', '#']) {
-        return Err(invalid("is not `host:port`, which is all that a gRPC server's address has"));
+        return Err(invalid("is not `host:port`, the only form of a gRPC server's address"));
     }
     check_authority(authority).map_err(|why| invalid(&why))?;
     Ok(format!("{scheme}://{authority}"))

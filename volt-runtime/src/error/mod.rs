@@ -80,7 +80,7 @@ pub enum ErrorKind {
     Deadline,
     /// A file or a reader on this side failed; the source is its error.
     Io,
-    /// A limit of this client was exceeded, such as by unread responses.
+    /// A limit of this client was exceeded, for example by unread responses.
     ResourceExhausted,
     /// The client configuration or the options of a call are invalid.
     Configuration,
@@ -89,7 +89,7 @@ pub enum ErrorKind {
     Conversion,
 }
 
-/// Every kind of error, for tests. A new kind does not compile before it has its place here.
+/// Every kind of error, for tests. A new kind does not compile until it is listed here.
 pub fn kinds() -> impl Iterator<Item = ErrorKind> {
     std::iter::successors(Some(ErrorKind::Refused), |kind| match kind {
         ErrorKind::Refused => Some(ErrorKind::Failed),
@@ -246,9 +246,9 @@ impl Error {
     }
 
     /// Returns the gRPC code: the Volt's own if it sent one, else the one that matches the failure.
-    /// A call that ran out of time while there was no connection has [`Code::Unavailable`], and so
-    /// has one that could not be forwarded because its target is not connected to the relay. A call
-    /// that was rejected because its session is invalid has [`Code::Unauthenticated`].
+    /// The code is [`Code::Unavailable`] for a call that timed out while there was no connection,
+    /// and for a call whose target is not connected to the relay. It is [`Code::Unauthenticated`]
+    /// for a call that was rejected because its session is invalid.
     pub fn code(&self) -> Code {
         match (&self.0.status, self.0.kind) {
             // Only the text identifies it: the code varies.
@@ -265,9 +265,9 @@ impl Error {
         }
     }
 
-    /// Returns whether trying again later may help: the connection was lost, or the target of the
-    /// call is not available at the moment. [`executed`](Self::executed) reports whether that is
-    /// harmless.
+    /// Returns whether a later retry may succeed: the connection was lost, or the target of the
+    /// call is not available at the moment. [`executed`](Self::executed) reports whether retrying
+    /// is harmless.
     pub(crate) fn is_transient(&self) -> bool {
         match self.0.kind {
             ErrorKind::Connection => self.0.close_code != Some(POLICY_VIOLATION),
@@ -276,10 +276,10 @@ impl Error {
         }
     }
 
-    /// Returns whether the same operation may succeed if it is tried again later: the connection was
-    /// lost or did not come in time, the target is not available at the moment, or another call was in the
-    /// way ([`Code::Unavailable`], [`Code::Aborted`]). Does not state whether repeating it is harmless: for
-    /// that see [`executed`](Self::executed).
+    /// Returns whether the same operation may succeed later: the connection was lost or was not
+    /// established in time, the target is not available at the moment, or another call interfered
+    /// ([`Code::Unavailable`], [`Code::Aborted`]). This does not mean that repeating it is
+    /// harmless: see [`executed`](Self::executed).
     pub fn is_retryable(&self) -> bool {
         let passing = matches!(self.code(), Code::Unavailable | Code::Aborted);
         let by_time = matches!(self.0.kind, ErrorKind::Refused | ErrorKind::Deadline);
@@ -301,8 +301,8 @@ impl Error {
             && source.is_some_and(|source| source.0.kind == ErrorKind::ResourceExhausted)
     }
 
-    /// Returns the first version of the API that is known to have the method, if the Volt answered
-    /// [`Code::Unimplemented`]: the Volt is probably older. `None` if there is none.
+    /// If the Volt answered [`Code::Unimplemented`], returns the first known version of the API
+    /// that has the method: the Volt is probably older. `None` if no such version is known.
     pub fn since(&self) -> Option<&'static str> {
         let method = self.0.method.filter(|_| self.code() == Code::Unimplemented)?;
         since::of(method)
@@ -427,8 +427,8 @@ fn close_meaning(code: u16) -> Option<&'static str> {
     })
 }
 
-/// The beginning of a rejection that holds only for the moment. A rejection travels as a text
-/// alone, in clear, so the text must carry the code.
+/// The prefix of a rejection that is only temporary. A rejection is sent as plain text only, so the
+/// text must carry the code.
 pub(crate) const UNAVAILABLE: &str = "unavailable: ";
 
 /// The text with which a relay rejects a call whose target is not connected to it.
@@ -438,7 +438,8 @@ fn is_unavailable(rejection: &str) -> bool {
     rejection.starts_with(UNAVAILABLE) || rejection.ends_with(NOT_CONNECTED)
 }
 
-/// The error with its causes, then what programs decide by. `main` and tests print this form.
+/// Prints the error with its causes, then the fields that programs decide by. `main` and tests
+/// print this form.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner { kind, executed, .. } = &*self.0;

@@ -77,7 +77,7 @@ fn the_cause_is_preserved() {
 }
 
 #[test]
-fn the_debug_form_has_the_causes_and_what_programs_decide_by() {
+fn debug_output_has_the_causes_kind_code_and_executed() {
     let status = Status::new(Code::NotFound, "no resource `@a`");
     let error = Error::refused(status).with_method("/p.A/Get");
     let shown =
@@ -89,7 +89,7 @@ fn the_debug_form_has_the_causes_and_what_programs_decide_by() {
 }
 
 #[test]
-fn a_call_without_a_connection_in_time_can_be_tried_again() {
+fn a_call_without_a_connection_in_time_is_retryable() {
     let late = Error::deadline("there was no connection in time");
     assert!(!late.is_retryable());
     assert!(late.with_source(Error::connection("lost")).is_retryable());

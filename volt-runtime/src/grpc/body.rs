@@ -66,7 +66,7 @@ impl Pipe {
         .into_halves()
     }
 
-    /// As [`new`](Self::new), for the answers of a call, which count for its connection.
+    /// Like [`new`](Self::new), for the answers of a call, which count for its connection.
     #[cfg(feature = "server")]
     pub(crate) fn counted(budget: &Arc<Budget>) -> (Arc<Self>, Outgoing) {
         Self {
@@ -93,9 +93,9 @@ impl Pipe {
     ///
     /// # Errors
     ///
-    /// When the body has ended or is no longer read.
+    /// Fails if the body has ended or is no longer read.
     pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        // Before the budget, because a call that has ended never waits.
+        // Check this before the budget, because a call that has ended never waits.
         std::task::ready!(self.parts.poll_room(cx))
             .map_err(|reason| reason.unwrap_or_else(Error::ended))?;
         #[cfg(feature = "server")]
@@ -130,7 +130,7 @@ impl Pipe {
         self.parts.close(None);
     }
 
-    /// Drops what is queued and resets the stream with `CANCEL`.
+    /// Drops the queued messages and resets the stream with `CANCEL`.
     pub(crate) fn cancel(&self) {
         // Most calls end after their body was read to its end.
         if self.reader().gone {
@@ -189,7 +189,7 @@ impl Outgoing {
                 Popped::Item(Part::Message(next))
                     if first.len() + frame.len() + next.len() <= FRAME =>
                 {
-                    // A message alone is not copied.
+                    // A single message is not copied.
                     if frame.is_empty() {
                         frame = Vec::from(std::mem::take(&mut first));
                     }

@@ -60,8 +60,8 @@ impl Account {
         Arc::new(Self { budget, held: AtomicUsize::new(0) })
     }
 
-    /// Waits until another answer may be held. A call that holds none has twice the limit, so that unread
-    /// answers of other calls delay it last.
+    /// Waits until another answer may be held. A call without unread answers has twice the limit,
+    /// so that unread answers of other calls delay it last.
     pub(super) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
         if self.has_room() {
             return Poll::Ready(());

@@ -54,7 +54,7 @@ impl Messages {
     ///
     /// # Errors
     ///
-    /// When its messages may be compressed in a way that this side did not announce.
+    /// Fails if its messages may be compressed in a way that this side did not announce.
     pub(crate) fn new<B>(
         body: B,
         headers: &HeaderMap,
@@ -82,7 +82,8 @@ impl Messages {
         };
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         Poll::Ready(match (end.failure.take(), ending) {
-            // A lost stream usually ends within a message. Limits of this side are errors already.
+            // A lost stream usually ends within a message. Exceeded limits of this side have their
+            // own errors, which are returned unchanged.
             (Some(failure), _) => Err(match failure.downcast::<Error>() {
                 Ok(error) => *error,
                 Err(failure) => fault::convert(self.peer, failure),
@@ -118,7 +119,7 @@ fn unreadable(peer: &str, status: &tonic::Status) -> Error {
     Error::new(kind, format!("a message from {peer} cannot be read: {}", status.message()))
 }
 
-/// Takes messages as they are.
+/// Passes messages through unchanged.
 struct Raw;
 
 impl Decoder for Raw {
@@ -173,7 +174,8 @@ struct Watched<B> {
     end: Arc<Mutex<Ending>>,
 }
 
-/// The position in a sequence of messages. The decoder does not notice an end right behind a prefix.
+/// The position in a sequence of messages. The decoder does not detect an end directly after a
+/// prefix.
 #[derive(Default)]
 struct Position {
     /// The number of bytes of a prefix that were read.

@@ -18,7 +18,7 @@ pub(super) const PREFIX: usize = 5;
 ///
 /// # Errors
 ///
-/// When the message is longer than `limit`, or than a prefix can express.
+/// Fails if the message is longer than `limit`, or than a prefix can express.
 pub(crate) fn write(message: &dyn Payload, limit: usize) -> Result<Bytes> {
     let length = message.protobuf_len();
     let limit = limit.min(u32::MAX as usize);

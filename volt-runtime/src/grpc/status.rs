@@ -59,7 +59,7 @@ pub(crate) fn read(headers: &HeaderMap) -> Option<Result<(), Status>> {
 /// The part of an answer before its status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Before {
-    /// Nothing: the status is in the headers, and there is no body.
+    /// Nothing preceded it: the status is in the headers, and there is no body.
     Nothing,
     Headers,
     Messages,
@@ -70,7 +70,7 @@ pub(crate) fn failed(status: Status, before: Before) -> Error {
     let (kind, executed) = match (status.code(), before) {
         _ if status.message() == NOT_EXECUTED => (ErrorKind::Failed, Executed::No),
         (_, Before::Messages) => (ErrorKind::Failed, Executed::Yes),
-        // The token is checked before anything runs.
+        // The token is checked before the method runs.
         (Code::Unauthenticated, Before::Nothing) => (ErrorKind::Routing, Executed::No),
         // The method itself may have found that the caller's session has ended.
         (Code::Unauthenticated, Before::Headers) => (ErrorKind::Failed, Executed::Maybe),

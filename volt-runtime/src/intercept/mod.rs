@@ -60,13 +60,12 @@
 //!
 //! # Costs
 //!
-//! A call without interceptors, without a subscriber that wants its span and without metrics is not watched:
-//! nothing is counted and nothing is allocated. Otherwise a call has a few small allocations, and each message
-//! is counted.
+//! A call without interceptors, without an enabled span and without metrics is not watched: nothing is counted
+//! and nothing is allocated. Otherwise a call has a few small allocations, and each message is counted.
 //!
 //! # Spans
 //!
-//! Each call has a `tracing` span at level INFO, if a subscriber wants it: target `volt_runtime::call`, with
+//! Each call has a `tracing` span at level INFO, if a subscriber enables it: target `volt_runtime::call`, with
 //! the attributes of OpenTelemetry's semantic conventions for RPC, version 1.45.0:
 //!
 //! | field | value |
@@ -79,8 +78,8 @@
 //! | `error.type` | at the end of a call that failed: the same |
 //! | `otel.status_code`, `otel.status_description` | then: `ERROR`, and the error |
 //!
-//! Not every status is an error of a server: as the conventions ask, only `UNKNOWN`, `DEADLINE_EXCEEDED`,
-//! `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE` and `DATA_LOSS` are.
+//! Not every status counts as a server's error: as the conventions require, only `UNKNOWN`,
+//! `DEADLINE_EXCEEDED`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE` and `DATA_LOSS` are.
 //!
 //! A handler runs inside its span, so its logs and its own calls belong to it. The parent of a client's
 //! span is the span in which the call is first polled. Volt's protocol carries no trace context: the spans

@@ -17,15 +17,15 @@ pub struct Outcome {
     pub result: Result<()>,
     /// When the call began.
     pub started: Instant,
-    /// The time from then to its end.
+    /// The time from the beginning of the call to its end.
     pub elapsed: Duration,
     /// The sent messages: the requests of a client, the responses of a server.
     pub sent: Traffic,
     /// The received messages.
     pub received: Traffic,
     /// The number of times that the call was opened: zero if there was no connection, or an interceptor
-    /// refused it; more than one after retries. Their messages are in the totals. On a server, one if the
-    /// handler has run.
+    /// refused it; more than one after retries. The totals include the messages of all attempts. On a
+    /// server, one if the handler has run.
     pub attempts: u32,
 }
 

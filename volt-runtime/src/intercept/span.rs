@@ -11,7 +11,7 @@ pub(crate) const GRPC: &str = "grpc";
 /// `rpc.system.name` of calls over a websocket, and within the process.
 pub(crate) const VOLT: &str = "volt";
 
-/// Directives of a filter name it.
+/// The target of the spans, for the directives of a filter.
 const TARGET: &str = "volt_runtime::call";
 
 /// Creates the span of a client's call. It is disabled if no subscriber wants it; nothing is evaluated then.
@@ -65,8 +65,8 @@ pub(super) fn end(span: &Span, side: Side, outcome: &Outcome) {
     }
 }
 
-/// Returns whether a call that ended with this code has failed. Some codes report mistakes of the caller,
-/// which are not errors of a server.
+/// Returns whether a call that ended with this code has failed. Some codes report a caller's
+/// mistakes, which are not errors of the server.
 pub(crate) fn is_error(side: Side, code: Code) -> bool {
     match side {
         Side::Client => code != Code::Ok,

@@ -21,7 +21,7 @@ pub(super) fn encode(bytes: &[u8]) -> String {
     fast::STANDARD.encode_to_string(bytes)
 }
 
-/// As [`encode`], appending to a buffer.
+/// Like [`encode`], appending to a buffer.
 pub(super) fn encode_into(bytes: &[u8], out: &mut Vec<u8>) {
     fast::STANDARD.encode_append(bytes, out);
 }

@@ -137,7 +137,7 @@ fn serialize_u32<S: Serializer>(output: S, value: u32) -> Result<S::Ok, S::Error
     output.serialize_u32(value)
 }
 
-/// As text, because many JSON readers parse numbers as floats.
+/// Written as text, because many JSON readers parse numbers as floats.
 fn serialize_text<S: Serializer>(output: S, value: impl itoa::Integer) -> Result<S::Ok, S::Error> {
     output.serialize_str(itoa::Buffer::new().format(value))
 }

@@ -1,4 +1,4 @@
-//! Limits how deep messages nest, to what their binary form allows.
+//! Limits how deeply messages nest, as their binary form does.
 //!
 //! Reading recurses, so a peer could otherwise exhaust the stack. `serde_json` limits the nesting of JSON,
 //! but not every message that it accepts could be sent on in the binary form.

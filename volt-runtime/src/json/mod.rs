@@ -74,7 +74,7 @@ pub use self::{
 ///
 /// # Errors
 ///
-/// When a value has no JSON form. No message of the Volt API can fail; some of `google.protobuf`
+/// Fails if a value has no JSON form. No message of the Volt API can fail; some of `google.protobuf`
 /// can, such as a `Timestamp` beyond the year 9999, or an `Any` of a type that is unknown: see
 /// [`register`]. Text that [`read`] would refuse because it is nested too deeply is an error too. Output
 /// written before the error stays in `out`.
@@ -86,7 +86,7 @@ pub fn write(
     message.serialize(&mut output::Output::new(out, form))
 }
 
-/// As [`write()`], with the field names that `names` selects.
+/// Like [`write()`], with the field names that `names` selects.
 ///
 /// ```
 /// use volt_runtime::json::{self, Form, Names, WellKnown};
@@ -100,7 +100,7 @@ pub fn write(
 ///
 /// # Errors
 ///
-/// As [`write()`].
+/// Same as [`write()`].
 pub fn write_with_names(
     message: &impl Serialize,
     out: &mut Vec<u8>,
@@ -119,10 +119,11 @@ pub fn write_with_names(
 ///
 /// # Errors
 ///
-/// When the text is not JSON, or not this message: a value of another type or out of range, a duplicate
-/// field, two members of a oneof, or messages nested deeper than their binary form allows. The error names
-/// the field. The limit is 100 messages, counting entries of maps, and 127 objects and lists of JSON. The
-/// messages within a `google.protobuf.Any`, and all further ones in it, are counted again from zero.
+/// Fails if the text is not JSON, or not this message: a value of another type or out of range, a
+/// duplicate field, two members of a oneof, or messages nested deeper than their binary form allows. The
+/// error names the field. The limit is 100 messages, counting entries of maps, and 127 objects and lists
+/// of JSON. The messages within a `google.protobuf.Any`, and all further ones in it, are counted again
+/// from zero.
 pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, serde_json::Error> {
     // One UTF-8 check of the whole text is faster than serde_json's check of each string.
     match std::str::from_utf8(text) {
@@ -131,11 +132,11 @@ pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, serde_json::Error> {
     }
 }
 
-/// As [`read`], for text that is known to be UTF-8.
+/// Like [`read`], for text that is known to be UTF-8.
 ///
 /// # Errors
 ///
-/// As [`read`].
+/// Same as [`read`].
 pub(crate) fn read_text<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
     serde_json::from_str(text)
 }

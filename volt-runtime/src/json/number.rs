@@ -1,4 +1,4 @@
-//! Numbers, which are numbers or text in JSON.
+//! Reads and parses numbers, which JSON may hold as numbers or as text.
 //!
 //! Peers differ: 64-bit integers come as text or as numbers, and some languages write `1.0` or `1e3` for an
 //! integer. All of these are read, exactly, and out of range is an error.
@@ -63,7 +63,7 @@ fn parse_float(text: &str) -> Option<f64> {
 /// The largest magnitude to consider: the range of each type is checked afterwards.
 const LARGEST: f64 = 1e20;
 
-/// The integer that a float holds. JSON readers have rounded a number with more digits before.
+/// The integer that a float holds. JSON readers have already rounded a number with more digits.
 fn integral(value: f64) -> Option<i128> {
     #[expect(clippy::cast_possible_truncation, reason = "it was checked")]
     (value.fract() == 0.0 && value.abs() <= LARGEST).then_some(value as i128)
@@ -133,12 +133,12 @@ impl Visitor<'_> for FloatVisitor {
         f.write_str("a number")
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "the nearest float is what is meant")]
+    #[expect(clippy::cast_precision_loss, reason = "the nearest float is intended")]
     fn visit_i64<E: Error>(self, value: i64) -> Result<f64, E> {
         Ok(value as f64)
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "the nearest float is what is meant")]
+    #[expect(clippy::cast_precision_loss, reason = "the nearest float is intended")]
     fn visit_u64<E: Error>(self, value: u64) -> Result<f64, E> {
         Ok(value as f64)
     }

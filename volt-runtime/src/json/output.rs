@@ -405,7 +405,7 @@ mod tests {
 
     use super::*;
 
-    /// Every shape that serde knows.
+    /// Every shape in serde's data model.
     #[derive(Serialize)]
     struct Shapes {
         text: Vec<String>,
@@ -437,7 +437,7 @@ mod tests {
     fn shapes() -> Shapes {
         let mut text: Vec<String> =
             (0..=0x7F_u8).map(|byte| char::from(byte).to_string()).collect();
-        // At each place within a chunk, and around its ends.
+        // Tests each position within a chunk, and around its ends.
         text.extend((0..40).map(|place| format!("{}\"\u{1}é\\", "x".repeat(place))));
         text.push((0..=0x7F_u8).map(char::from).collect());
         text.push("Grüße, 世界 🌍, long enough for more than one chunk".to_owned());

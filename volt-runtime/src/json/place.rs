@@ -1,13 +1,13 @@
 //! Names the field that an error is about.
 //!
-//! The path grows while an error leaves the messages that contain one another: `field `a.b.c`: …`.
+//! The path grows as an error passes through nested messages: `field `a.b.c`: …`.
 
 use std::fmt::Display;
 
 use serde::{de, ser};
 
 /// An error while a field was read, with its name.
-// Cold: errors are rare, and this code stays out of the loops over fields.
+// Marked cold: errors are rare, and this code stays out of the loops over fields.
 #[cold]
 pub(super) fn within<E: de::Error>(names: &[&str], index: usize, error: &E) -> E {
     E::custom(located(names.get(index).copied().unwrap_or_default(), error))
@@ -26,7 +26,7 @@ pub(super) fn writing<E: ser::Error>(name: &str, error: &E) -> E {
     E::custom(located(name, error))
 }
 
-/// `serde_json` finds the line and the column at the end of the text, and keeps them.
+/// `serde_json` parses the line and the column from the end of the text, and keeps them.
 fn located(name: &str, error: &dyn Display) -> String {
     let error = error.to_string();
     match error.strip_prefix("field `") {

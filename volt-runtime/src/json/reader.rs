@@ -1,4 +1,4 @@
-//! Reading one field of a message.
+//! Reads one field of a message.
 //!
 //! The generated code calls one method for each kind of field; the codec of its values is a type parameter.
 

@@ -38,7 +38,7 @@ pub(crate) fn plain_len(text: &[u8]) -> usize {
     }
 }
 
-/// As [`plain_len`], for a long text.
+/// Like [`plain_len`], for a long text.
 fn plain_len_of_long(text: &[u8]) -> usize {
     // Chunks that stay in the L1 cache between the two passes over them.
     const PART: usize = 4096;

@@ -1,4 +1,4 @@
-//! Writing the fields of a message.
+//! Writes the fields of a message.
 //!
 //! The mirror of `reader.rs`: one method for each kind of field, and the codec as a type parameter.
 //! Defaults are left out, because published clients test fields by their presence.

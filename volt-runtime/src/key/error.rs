@@ -1,7 +1,7 @@
 //! Key algorithms and key errors.
 //!
-//! The texts continue a sentence about a field: "`credential.key` is invalid: it is …". None contains a
-//! part of the key.
+//! Each text continues a sentence about a field: "`credential.key` is invalid: it is …". No text
+//! contains a part of the key.
 
 use std::fmt;
 
@@ -53,8 +53,8 @@ pub enum KeyError {
         /// The required algorithm.
         expected: KeyAlgorithm,
     },
-    /// The crypto library failed, which is not expected. Generating a key fails so if the system
-    /// returns no random bytes.
+    /// The crypto library failed, which is not expected. Generating a key fails with this error if
+    /// the system returns no random bytes.
     #[error("the crypto library failed")]
     Crypto,
 }

@@ -10,7 +10,7 @@
 //! To create a key outside of a program, use `openssl genpkey -algorithm ed25519`, and for its public key
 //! `openssl pkey -in KEY -pubout`.
 //!
-//! All cryptography is that of aws-lc-rs. Private keys are wiped from memory when dropped.
+//! All cryptography uses aws-lc-rs. Private keys are wiped from memory when dropped.
 
 mod error;
 mod pem;
@@ -28,7 +28,7 @@ pub use self::{
 };
 pub(crate) use self::{signing::oaep_decrypt, verifying::oaep_encrypt};
 
-/// Returns the SHA-256 of some bytes, as the API uses it for codes and contents.
+/// Returns the SHA-256 digest of some bytes, which the API uses for codes and contents.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut hash = [0; 32];
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);

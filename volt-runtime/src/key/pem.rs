@@ -32,8 +32,8 @@ pub(super) fn encode(label: &'static str, der: &[u8]) -> Result<String, KeyError
 
 /// Reads the label and the content of the first PEM block in a text.
 ///
-/// As lenient as OpenSSL: text around the block is skipped, and white space within the base64 is
-/// ignored, so lines may have any length.
+/// The reader is as lenient as OpenSSL: text around the block is skipped, and white space within
+/// the base64 is ignored, so lines may have any length.
 pub(super) fn decode(text: &str) -> Result<(&str, Zeroizing<Vec<u8>>), KeyError> {
     let (label, body, _) = block(text)?;
     // Blocks with headers, such as those of OpenSSL's own encryption: the caller rejects their label.
@@ -48,13 +48,13 @@ pub(super) fn decode(text: &str) -> Result<(&str, Zeroizing<Vec<u8>>), KeyError>
 ///
 /// # Errors
 ///
-/// When there is no certificate, or the text is not PEM.
+/// Fails if there is no certificate, or the text is not PEM.
 #[cfg(feature = "tls")]
 pub(crate) fn certificates(text: &str) -> Result<Vec<Vec<u8>>, KeyError> {
     let (mut found, mut other, mut rest) = (Vec::new(), None, text);
     while rest.contains(BEGIN) {
         let (label, body, after) = block(rest)?;
-        // A chain may have a key or parameters in between.
+        // A chain may contain a key or parameters in between.
         if label == CERTIFICATE {
             found.push(content(body)?.to_vec());
         } else {

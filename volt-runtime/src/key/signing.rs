@@ -41,7 +41,7 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// [`KeyError::Crypto`] when the system returns no random bytes.
+    /// Returns [`KeyError::Crypto`] if the system returns no random bytes.
     pub fn generate() -> Result<Self, KeyError> {
         let key = Ed25519KeyPair::generate().map_err(|_| KeyError::Crypto)?;
         Ok(Self(Inner::Ed25519(key)))
@@ -52,7 +52,7 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// As [`generate`](Self::generate).
+    /// Same as [`generate`](Self::generate).
     pub fn generate_rsa() -> Result<Self, KeyError> {
         RsaSigningKey::generate().map(|key| Self(Inner::Rsa(Box::new(key))))
     }
@@ -62,7 +62,7 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// When the text is not PEM, holds another kind of key, or the key is encrypted.
+    /// Fails if the text is not PEM, holds another kind of key, or the key is encrypted.
     pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
         Self::read(pem, None)
     }
@@ -72,7 +72,8 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// As [`from_pem`](Self::from_pem), and [`KeyError::Passphrase`] when it is the wrong one.
+    /// Same as [`from_pem`](Self::from_pem), and [`KeyError::Passphrase`] if the passphrase is
+    /// wrong.
     pub fn from_encrypted_pem(pem: &str, passphrase: &str) -> Result<Self, KeyError> {
         Self::read(pem, Some(passphrase))
     }
@@ -104,7 +105,7 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// When the crypto library cannot serialise it, which is not expected.
+    /// Fails if the crypto library cannot serialize the key, which is not expected.
     pub fn to_pem(&self) -> Result<Zeroizing<String>, KeyError> {
         pem::encode(pem::PRIVATE_KEY, &self.to_pkcs8()?).map(Zeroizing::new)
     }
@@ -115,7 +116,7 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// [`KeyError::Crypto`] when the system returns no random bytes.
+    /// Returns [`KeyError::Crypto`] if the system returns no random bytes.
     pub fn to_encrypted_pem(&self, passphrase: &str) -> Result<String, KeyError> {
         pem::encode(pem::ENCRYPTED_KEY, &pem::encrypt(&self.to_pkcs8()?, passphrase)?)
     }
@@ -155,7 +156,7 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// When the crypto library fails, which is not expected.
+    /// Fails if the crypto library fails, which is not expected.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         match &self.0 {
             Inner::Ed25519(key) => Ok(key.sign(message).as_ref().to_vec()),

@@ -49,7 +49,7 @@ const SMALL_ORDER: [[u8; RAW_LEN]; 7] = {
             0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77,
             0x92, 0xac, 0x03, 0x7a,
         ],
-        // p - 1, and p and p + 1, which stand for 0 and 1.
+        // p - 1, and the non-canonical encodings p and p + 1 of 0 and 1.
         near_p(0xec),
         near_p(0xed),
         near_p(0xee),
@@ -105,8 +105,8 @@ impl VerifyingKey {
     ///
     /// # Errors
     ///
-    /// When the text is not PEM, or holds another kind of key; the error names it. [`KeyError::Weak`]
-    /// when the key has a small order.
+    /// Fails if the text is not PEM, or holds another kind of key; the error names it. Returns
+    /// [`KeyError::Weak`] if the key has a small order.
     pub fn from_pem(text: &str) -> Result<Self, KeyError> {
         let (label, der) = pem::decode(text)?;
         if label != pem::PUBLIC_KEY {
@@ -120,7 +120,7 @@ impl VerifyingKey {
     ///
     /// # Errors
     ///
-    /// When the text is not a certificate, or its key is of another kind.
+    /// Fails if the text is not a certificate, or its key is of another kind.
     pub fn from_certificate(text: &str) -> Result<Self, KeyError> {
         let (label, der) = pem::decode(text)?;
         if label != pem::CERTIFICATE {
@@ -137,7 +137,8 @@ impl VerifyingKey {
         Self::from_spki(&spki.to_der().map_err(unreadable)?)
     }
 
-    /// Reads a `SubjectPublicKeyInfo`. An Ed25519 one has a fixed prefix, so no ASN.1 parser is needed.
+    /// Reads a `SubjectPublicKeyInfo`. An Ed25519 key has a fixed prefix, so no ASN.1 parser is
+    /// needed.
     fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
         if let Some(raw) = der.strip_prefix(&SPKI_PREFIX).and_then(|raw| raw.try_into().ok()) {
             return if has_small_order(&raw) {
@@ -183,12 +184,12 @@ impl VerifyingKey {
         bs58::encode(hash).into_string()
     }
 
-    /// Returns whether `signature` is this key's signature over `message`. A signature of the wrong length
-    /// is not.
+    /// Returns whether `signature` is this key's signature over `message`. A signature of the wrong
+    /// length is rejected.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.0 {
             Inner::Ed25519(raw) => {
-                // Also here, because `from_raw` accepts any bytes.
+                // Checked here too, because `from_raw` accepts any bytes.
                 !has_small_order(raw)
                     && UnparsedPublicKey::new(&ED25519, raw).verify(message, signature).is_ok()
             }
@@ -233,7 +234,7 @@ mod tests {
         let mut identity = [0; RAW_LEN];
         identity[0] = 1;
         let forged = UnparsedPublicKey::new(&ED25519, identity).verify(b"any message", &signature);
-        assert!(forged.is_ok(), "the library has begun to refuse such keys itself");
+        assert!(forged.is_ok(), "the library now rejects such keys itself");
         for point in SMALL_ORDER {
             for sign in [0, 0x80] {
                 let mut raw = point;

@@ -23,14 +23,14 @@ struct Metadata {
 ///
 /// # Errors
 ///
-/// When the frame is damaged.
+/// Fails if the frame is damaged.
 pub fn rejection(body: &Bytes) -> Result<Option<String>, ProtocolError> {
     read_rejection(&Sealed::decode(body.clone())?)
 }
 
 /// Returns the error in the metadata. It is the sender's claim: the metadata is not authenticated.
 fn read_rejection(sealed: &Sealed) -> Result<Option<String>, ProtocolError> {
-    // Most frames have no metadata, or only the mark of the last frame.
+    // Most frames have no metadata, or only the mark that they are the last frame.
     if frame::is_usual(&sealed.metadata) {
         return Ok(None);
     }
@@ -76,8 +76,8 @@ impl Arriving {
     ///
     /// # Errors
     ///
-    /// [`ProtocolError::Repeated`] for a payload of this side or one that has already arrived, and as
-    /// [`open`].
+    /// Returns [`ProtocolError::Repeated`] for a payload of this side or one that has already
+    /// arrived, and the errors of [`open`].
     pub fn open(&mut self, key: &CallKey, body: Bytes) -> Result<Incoming, ProtocolError> {
         if let Some(iv) = key.legacy_iv() {
             return legacy::open_message(key, iv, &body);
@@ -90,11 +90,11 @@ impl Arriving {
         self.open_sealed(key, sealed)
     }
 
-    /// As [`open`](Self::open), for a frame that will be opened again in its turn.
+    /// Like [`open`](Self::open), for a frame that will be opened again in order.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open).
+    /// Same as [`open`](Self::open).
     pub fn peek(&self, key: &CallKey, body: Bytes) -> Result<Incoming, ProtocolError> {
         if let Some(iv) = key.legacy_iv() {
             return legacy::open_message(key, iv, &body);
@@ -131,7 +131,7 @@ impl Arriving {
 ///
 /// # Errors
 ///
-/// When the body is damaged, cannot be decrypted, or does not hold an envelope.
+/// Fails if the body is damaged, cannot be decrypted, or does not hold an envelope.
 pub fn open(key: &CallKey, body: Bytes) -> Result<Incoming, ProtocolError> {
     match key.legacy_iv() {
         Some(iv) => legacy::open_message(key, iv, &body),

@@ -1,7 +1,7 @@
 //! The binary form of a sealed payload, which callers over gRPC use.
 //!
 //! The payload of a caller is a `RemoteResponse`, that of the called side a `RemoteRequest`. Their fields have
-//! the same numbers, so one message type serves both. A message within is written straight behind its
+//! the same numbers, so one message type serves both. The inner message is written directly after its
 //! prefixes, and read without a copy.
 
 use bytes::Bytes;
@@ -74,7 +74,7 @@ struct End {
     error_code: i32,
 }
 
-/// Returns the message in one of two fields. A message of defaults may have been left out.
+/// Returns the message in one of two fields. A message with default values only may be absent.
 fn body(binary: Option<Bytes>, json: Option<String>) -> Body {
     json.map_or_else(|| Body::Protobuf(binary.unwrap_or_default()), Body::Json)
 }
@@ -83,7 +83,7 @@ fn body(binary: Option<Bytes>, json: Option<String>) -> Body {
 ///
 /// # Errors
 ///
-/// When it is not protobuf, or has none of the known members.
+/// Fails if the payload is not protobuf, or has none of the known members.
 pub(super) fn read(bytes: Bytes) -> Result<Envelope, ProtocolError> {
     let remote = Remote::decode(bytes)
         .map_err(|error| ProtocolError::Protobuf { what: "payload", why: error.to_string() })?;
@@ -220,7 +220,7 @@ mod tests {
             read(Bytes::from_static(&[0x1a, 9])),
             Err(ProtocolError::Protobuf { .. })
         ));
-        // A ping, and nothing.
+        // A ping, and an empty payload.
         for other in [&[0x0a, 0][..], &[]] {
             let read = read(Bytes::copy_from_slice(other));
             assert!(matches!(read, Err(ProtocolError::Unexpected(_))), "{read:?}");

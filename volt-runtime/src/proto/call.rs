@@ -148,8 +148,8 @@ impl Outgoing {
     ///
     /// # Errors
     ///
-    /// After the end, or when the message cannot be written or exceeds the limit. Another message may
-    /// be sent instead.
+    /// Fails after the end, or if the message cannot be written or exceeds the limit. Another message
+    /// may be sent instead.
     pub fn message(
         &mut self,
         key: &CallKey,
@@ -158,11 +158,11 @@ impl Outgoing {
         self.message_with_iv(key, self.iv()?, message)
     }
 
-    /// As [`message`](Self::message), for replaying a recorded call.
+    /// Like [`message`](Self::message), for replaying a recorded call.
     ///
     /// # Errors
     ///
-    /// As [`message`](Self::message).
+    /// Same as [`message`](Self::message).
     pub fn message_with_iv(
         &mut self,
         key: &CallKey,
@@ -184,7 +184,8 @@ impl Outgoing {
                     }
                     Ok(())
                 })?;
-                // Only now: after a failure the next message still has to name the method.
+                // Change the state only now: after a failure the next message still has to name the
+                // method.
                 self.phase = Phase::Requests;
                 Ok(frame)
             }
@@ -208,7 +209,7 @@ impl Outgoing {
     ///
     /// # Errors
     ///
-    /// When this side has already ended.
+    /// Fails if this side has already ended.
     pub fn end(
         &mut self,
         key: &CallKey,
@@ -217,11 +218,11 @@ impl Outgoing {
         self.end_with_iv(key, self.iv()?, failure)
     }
 
-    /// As [`end`](Self::end), for replaying a recorded call.
+    /// Like [`end`](Self::end), for replaying a recorded call.
     ///
     /// # Errors
     ///
-    /// As [`end`](Self::end).
+    /// Same as [`end`](Self::end).
     pub fn end_with_iv(
         &mut self,
         key: &CallKey,
@@ -238,7 +239,7 @@ impl Outgoing {
     ///
     /// # Errors
     ///
-    /// When the crypto library fails, which is not expected.
+    /// Fails if the crypto library fails, which is not expected.
     pub fn cancel(&mut self, key: &CallKey) -> Result<Vec<u8>, ProtocolError> {
         self.seal_end(key, self.iv()?, Some(&cancelled()))
     }
@@ -299,7 +300,7 @@ impl Outgoing {
         frame::begin_sealed(&mut out, kind, self.call, metadata, &iv)?;
         let start = out.len();
         write(&mut out)?;
-        // Before the encryption, which would be wasted on a message that is too large.
+        // Check this before the encryption, which would be wasted on a message that is too large.
         self.check_size(out.len())?;
         key.encrypt_from(iv, &mut out, start)?;
         Ok(out)
@@ -320,7 +321,7 @@ impl Outgoing {
 ///
 /// # Errors
 ///
-/// When the crypto library fails, which is not expected.
+/// Fails if the crypto library fails, which is not expected.
 pub fn cancel(call: u64, key: &CallKey) -> Result<Vec<u8>, ProtocolError> {
     requests(call).cancel(key)
 }
@@ -329,7 +330,7 @@ pub fn cancel(call: u64, key: &CallKey) -> Result<Vec<u8>, ProtocolError> {
 ///
 /// # Errors
 ///
-/// As [`cancel`].
+/// Same as [`cancel`].
 pub fn half_close(call: u64, key: &CallKey) -> Result<Vec<u8>, ProtocolError> {
     requests(call).end(key, None)
 }
@@ -347,7 +348,7 @@ fn cancelled() -> Status {
 ///
 /// # Errors
 ///
-/// When the reason is too long for a frame.
+/// Fails if the reason is too long for a frame.
 pub fn reject(call: u64, reason: &str) -> Result<Vec<u8>, ProtocolError> {
     let metadata = serde_json::json!({ "error": reason }).to_string();
     let mut out = Vec::with_capacity(frame::HEADER_LEN + 3 + metadata.len());

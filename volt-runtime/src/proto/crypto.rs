@@ -40,7 +40,7 @@ impl Ephemeral {
     ///
     /// # Errors
     ///
-    /// When the system returns no random bytes.
+    /// Fails if the system returns no random bytes.
     pub fn generate() -> Result<Self, ProtocolError> {
         Self::from_private(PrivateKey::generate(&X25519).map_err(|_| failed("key generation"))?)
     }
@@ -49,7 +49,7 @@ impl Ephemeral {
     ///
     /// # Errors
     ///
-    /// When the bytes are not a valid key.
+    /// Fails if the bytes are not a valid key.
     pub fn from_raw(raw: &[u8]) -> Result<Self, ProtocolError> {
         Self::from_private(
             PrivateKey::from_private_key(&X25519, raw).map_err(|_| failed("key import"))?,
@@ -72,7 +72,7 @@ impl Ephemeral {
     ///
     /// # Errors
     ///
-    /// [`ProtocolError::PeerKey`] when `peer` is not an X25519 key, or a degenerate one.
+    /// Returns [`ProtocolError::PeerKey`] if `peer` is not an X25519 key, or a degenerate one.
     pub fn agree(&self, peer: &[u8]) -> Result<CallKey, ProtocolError> {
         let peer = UnparsedPublicKey::new(&X25519, peer);
         // Fails for a peer key of small order, with which the shared secret is known in advance.
@@ -109,7 +109,7 @@ impl CallKey {
     ///
     /// # Errors
     ///
-    /// When the crypto library rejects the key, which is not expected.
+    /// Fails if the crypto library rejects the key, which is not expected.
     pub fn from_raw(key: &[u8; KEY_LEN]) -> Result<Self, ProtocolError> {
         Self::new(key, None)
     }
@@ -118,7 +118,7 @@ impl CallKey {
     ///
     /// # Errors
     ///
-    /// As [`from_raw`](Self::from_raw).
+    /// Same as [`from_raw`](Self::from_raw).
     pub fn legacy(key: &[u8; KEY_LEN], iv: [u8; IV_LEN]) -> Result<Self, ProtocolError> {
         Self::new(key, Some(iv))
     }
@@ -129,7 +129,7 @@ impl CallKey {
     }
 
     fn new(key: &[u8; KEY_LEN], legacy_iv: Option<[u8; IV_LEN]>) -> Result<Self, ProtocolError> {
-        // One for each direction, prepared once for the whole call.
+        // The ciphers of the two directions, prepared once for the whole call.
         let unbound = || UnboundCipherKey::new(&AES_256, key).map_err(|_| failed("AES"));
         Ok(Self {
             legacy_iv,
@@ -144,7 +144,7 @@ impl CallKey {
     ///
     /// # Errors
     ///
-    /// When the crypto library fails, which is not expected.
+    /// Fails if the crypto library fails, which is not expected.
     pub fn encrypt_from(
         &self,
         iv: [u8; IV_LEN],
@@ -162,7 +162,8 @@ impl CallKey {
     ///
     /// # Errors
     ///
-    /// [`ProtocolError::Decrypt`] when the length is not a multiple of 16, or the padding is wrong.
+    /// Returns [`ProtocolError::Decrypt`] if the length is not a multiple of 16, or the padding is
+    /// wrong.
     pub fn decrypt(&self, iv: [u8; IV_LEN], buffer: &mut Vec<u8>) -> Result<(), ProtocolError> {
         let len = self
             .decrypting
@@ -184,7 +185,7 @@ impl fmt::Debug for CallKey {
 ///
 /// # Errors
 ///
-/// When the system returns no random bytes.
+/// Fails if the system returns no random bytes.
 pub fn random<const N: usize>() -> Result<[u8; N], ProtocolError> {
     let mut bytes = [0; N];
     rand::fill(&mut bytes).map_err(|_| failed("random numbers"))?;
@@ -195,7 +196,7 @@ pub fn random<const N: usize>() -> Result<[u8; N], ProtocolError> {
 ///
 /// # Errors
 ///
-/// As [`random`].
+/// Same as [`random`].
 pub fn random_iv() -> Result<[u8; IV_LEN], ProtocolError> {
     random()
 }

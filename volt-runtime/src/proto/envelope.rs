@@ -89,7 +89,7 @@ impl Envelope {
     ///
     /// # Errors
     ///
-    /// When the payload is not JSON, or does not have exactly one known member.
+    /// Fails if the payload is not JSON, or does not have exactly one known member.
     pub fn read(text: &[u8]) -> Result<Self, ProtocolError> {
         let members: Members = serde_json::from_slice(text).map_err(|error| unreadable(&error))?;
         match (members.method_invoke, members.method_payload, members.method_end) {
@@ -119,12 +119,12 @@ const PAYLOADS: [&[u8]; 2] =
 const PAYLOAD_END: &[u8] = br#""}}"#;
 
 impl Envelope {
-    /// As [`read`](Self::read), but in place: the text of a message is unescaped within the
+    /// Like [`read`](Self::read), but in place: the text of a message is unescaped within the
     /// payload's own buffer.
     ///
     /// # Errors
     ///
-    /// As [`read`](Self::read).
+    /// Same as [`read`](Self::read).
     pub(super) fn take(mut text: Vec<u8>) -> Result<Self, ProtocolError> {
         let prefix = PAYLOADS.into_iter().find(|prefix| text.starts_with(prefix));
         let Some(prefix) = prefix else {
@@ -195,8 +195,8 @@ fn unescape(text: &mut [u8], mut read: usize) -> (usize, usize) {
     }
 }
 
-/// Moves bytes towards the start. In parts, because `copy_within` is slow when source and
-/// destination are this close.
+/// Moves bytes towards the start. Move the bytes in parts, because `copy_within` is slow when
+/// source and destination are this close.
 fn shift(text: &mut [u8], mut from: usize, mut to: usize, len: usize) {
     const PART: usize = 256;
     let end = from + len;

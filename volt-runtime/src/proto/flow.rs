@@ -336,7 +336,7 @@ mod tests {
 
     use super::*;
 
-    /// Counts how often a waker was woken.
+    /// Counts the wake-ups of a waker.
     #[derive(Default)]
     struct Woken(AtomicUsize);
 

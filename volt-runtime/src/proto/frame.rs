@@ -27,7 +27,7 @@ pub(super) const SERVER_END: &[u8] = br#"{"server_end":true}"#;
 pub(super) const CALLER_GONE: &[u8] =
     br#"{"client_end":true,"error":"the caller has disconnected"}"#;
 /// The metadata of payloads in the binary form, which are never sent on a websocket: callers over gRPC use
-/// them. The mark keeps the form of a payload while a server hands it on.
+/// them. The mark keeps the encoding of a payload while a server forwards it.
 const BINARY: &[u8] = br#"{"protobuf":true}"#;
 const BINARY_CLIENT_END: &[u8] = br#"{"client_end":true,"protobuf":true}"#;
 const BINARY_SERVER_END: &[u8] = br#"{"server_end":true,"protobuf":true}"#;
@@ -114,8 +114,8 @@ impl Frame {
     ///
     /// # Errors
     ///
-    /// When the message is too short, or its version or type is unknown. The call that it belongs
-    /// to is then unknown, so the connection fails.
+    /// Fails if the message is too short, or its version or type is unknown. The call that it
+    /// belongs to is then unknown, so the connection fails.
     pub fn decode(mut message: Bytes) -> Result<Self, ProtocolError> {
         if message.len() < HEADER_LEN {
             return Err(ProtocolError::Truncated("header"));
@@ -172,7 +172,7 @@ impl KeyRequest {
     ///
     /// # Errors
     ///
-    /// When a field is longer than the rest of the body.
+    /// Fails if a field is longer than the rest of the body.
     pub fn decode(mut body: Bytes) -> Result<Self, ProtocolError> {
         let metadata = take_u16(&mut body, "key exchange metadata")?;
         let signature = take_u8(&mut body, "key exchange signature")?;
@@ -184,7 +184,7 @@ impl KeyRequest {
     ///
     /// # Errors
     ///
-    /// When a field does not fit its length prefix.
+    /// Fails if a field does not fit its length prefix.
     pub fn encode(&self, call: u64) -> Result<Vec<u8>, ProtocolError> {
         let fields = self.metadata.len() + self.signature.len() + self.claims.len();
         let mut out = Vec::with_capacity(HEADER_LEN + 5 + fields);
@@ -218,7 +218,7 @@ impl KeyReply {
     ///
     /// # Errors
     ///
-    /// When a field is longer than the rest of the body.
+    /// Fails if a field is longer than the rest of the body.
     pub fn decode(mut body: Bytes) -> Result<Self, ProtocolError> {
         let key = take_u8(&mut body, "key exchange key")?;
         let nonce = take_u8(&mut body, "key exchange nonce")?;
@@ -230,7 +230,7 @@ impl KeyReply {
     ///
     /// # Errors
     ///
-    /// When a field does not fit its length prefix.
+    /// Fails if a field does not fit its length prefix.
     pub fn encode(&self, call: u64) -> Result<Vec<u8>, ProtocolError> {
         let fields = self.key.len() + self.nonce.len() + self.signature.len();
         let mut out = Vec::with_capacity(HEADER_LEN + 3 + fields);
@@ -259,7 +259,7 @@ impl Sealed {
     ///
     /// # Errors
     ///
-    /// When a field is longer than the rest of the body.
+    /// Fails if a field is longer than the rest of the body.
     pub fn decode(mut body: Bytes) -> Result<Self, ProtocolError> {
         let metadata = take_u16(&mut body, "payload metadata")?;
         let iv = take_u8(&mut body, "payload IV")?;

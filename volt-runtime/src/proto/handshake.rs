@@ -50,7 +50,8 @@ pub struct Via {
 impl Via {
     /// Removes this hop from the remaining route.
     pub fn arrive(&mut self, id: &str) {
-        // A route may begin behind this hop: the caller names it only if it connects through a relay.
+        // A route may begin after this hop: the caller names it only if it connects through a
+        // relay.
         if self.destinations.first().is_some_and(|destination| destination == id) {
             self.destinations.remove(0);
         }
@@ -93,7 +94,7 @@ impl CallToken {
     ///
     /// # Errors
     ///
-    /// When the crypto library fails, which is not expected.
+    /// Fails if the crypto library fails, which is not expected.
     pub fn new(
         route: &Route,
         key: &SigningKey,
@@ -128,7 +129,7 @@ impl CallToken {
     ///
     /// # Errors
     ///
-    /// When something does not fit a frame, such as an absurdly long session id.
+    /// Fails if a field does not fit a frame, such as an absurdly long session id.
     pub fn open(&self, call: u64) -> Result<(ClientHandshake, Vec<u8>), ProtocolError> {
         let frame = self.request.encode(call)?;
         let (ephemeral, signer) = (Arc::clone(&self.ephemeral), self.route.signer.clone());
@@ -155,7 +156,7 @@ impl ClientHandshake {
     ///
     /// # Errors
     ///
-    /// As [`CallToken::new`] and [`CallToken::open`].
+    /// Same as [`CallToken::new`] and [`CallToken::open`].
     pub fn begin(
         call: u64,
         route: &Route,
@@ -171,11 +172,11 @@ impl ClientHandshake {
     ///
     /// # Errors
     ///
-    /// [`ProtocolError::Signature`] when it is not signed by the route's signer, and errors for a
-    /// damaged frame or key.
+    /// Returns [`ProtocolError::Signature`] if the body is not signed by the route's signer, or
+    /// another error if the frame or key is damaged.
     pub fn complete(&self, body: Bytes) -> Result<CallKey, ProtocolError> {
         let reply = KeyReply::decode(body)?;
-        // Before the key is used: it may be that of an attacker in between.
+        // Verify the signature before using the key: it may belong to an attacker in between.
         if !self.signer.verify(&signed(&reply.key, &reply.nonce), &reply.signature) {
             return Err(ProtocolError::Signature);
         }
@@ -197,17 +198,17 @@ impl ServerHandshake {
     ///
     /// # Errors
     ///
-    /// When the frame is not a key exchange, or is damaged.
+    /// Fails if the frame is not a key exchange, or is damaged.
     pub fn accept(frame: &Frame) -> Result<Self, ProtocolError> {
         Self::accept_after(frame, None)
     }
 
-    /// As [`accept`](Self::accept), for a caller that has already opened a call with the token
+    /// Like [`accept`](Self::accept), for a caller that has already opened a call with the token
     /// `earlier`. If the token is the same, it is neither parsed nor verified again.
     ///
     /// # Errors
     ///
-    /// As [`accept`](Self::accept).
+    /// Same as [`accept`](Self::accept).
     pub fn accept_after(
         frame: &Frame,
         earlier: Option<&Arc<Token>>,
@@ -217,9 +218,10 @@ impl ServerHandshake {
         }
         let request = KeyRequest::decode(frame.body.clone())?;
         let mut via = Via::read(&request.metadata)?;
-        // It belongs to the token: a relay writes it again.
+        // The header belongs to the token: a relay writes it again.
         let header = via.header.take();
-        // Equal byte for byte, signature included: otherwise the cached verification would not apply.
+        // The tokens must be equal byte for byte, signature included: otherwise the cached
+        // verification would not apply.
         let is_same = |earlier: &&Arc<Token>| {
             header.is_none() && earlier.is(&request.claims, &request.signature)
         };
@@ -237,7 +239,7 @@ impl ServerHandshake {
     ///
     /// # Errors
     ///
-    /// As [`agree`](Self::agree).
+    /// Same as [`agree`](Self::agree).
     pub fn reply(
         &self,
         call: u64,
@@ -252,7 +254,7 @@ impl ServerHandshake {
     ///
     /// # Errors
     ///
-    /// [`ProtocolError::PeerKey`] when the token carries no usable key.
+    /// Returns [`ProtocolError::PeerKey`] if the token carries no usable key.
     pub fn agree(&self, answer: &Answer) -> Result<CallKey, ProtocolError> {
         self.key(&answer.ephemeral)
     }
@@ -275,16 +277,16 @@ impl Answer {
     ///
     /// # Errors
     ///
-    /// When the crypto library fails, which is not expected.
+    /// Fails if the crypto library fails, which is not expected.
     pub fn new(identity: &SigningKey) -> Result<Self, ProtocolError> {
         Self::with_nonce(identity, Ephemeral::generate()?, crypto::random_iv()?)
     }
 
-    /// As [`new`](Self::new), for replaying a recorded call.
+    /// Like [`new`](Self::new), for replaying a recorded call.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// Same as [`new`](Self::new).
     pub fn with_nonce(
         identity: &SigningKey,
         ephemeral: Ephemeral,
@@ -298,7 +300,7 @@ impl Answer {
     ///
     /// # Errors
     ///
-    /// When a field does not fit its length prefix, which is not expected.
+    /// Fails if a field does not fit its length prefix, which is not expected.
     pub fn encode(&self, call: u64) -> Result<Vec<u8>, ProtocolError> {
         self.reply.encode(call)
     }
@@ -337,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pass_lives_at_most_half_as_long_as_its_token() {
+    fn a_token_is_reused_for_at_most_half_of_its_validity() {
         let key = SigningKey::generate().unwrap();
         let (here, there) = (route("here", &key), route("there", &key));
         let pass = CallToken::new(&here, &key, None, Ephemeral::generate().unwrap(), 1000).unwrap();
@@ -351,7 +353,7 @@ mod tests {
 
     /// Each call has its own key; the token is the same, which the server detects.
     #[test]
-    fn calls_that_share_a_pass_share_a_token_and_no_key() {
+    fn calls_that_share_a_token_share_no_key() {
         let (client, volt) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
         let route = route("volt", &volt);
         let ephemeral = Ephemeral::generate().unwrap();

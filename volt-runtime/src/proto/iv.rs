@@ -11,8 +11,8 @@
 //! A payload of this side is recognized by its vector, without memory. A vector is the encryption, with
 //! a key of this process, of random bytes and a mark; to others it is random. A peer's vector
 //! has the mark by chance once in 2^56 messages. An attacker who changes the vector removes the mark.
-//! The first blocks of a client's and a server's payloads differ only in part, so a copy with a
-//! suitable vector is accepted. The protocol offers no other way to recognize it.
+//! The first blocks of a client's and a server's payloads differ only in part, so a reflected copy with
+//! a suitable vector is accepted. The protocol offers no other way to recognize a reflected payload.
 
 use std::{cell::RefCell, collections::HashSet, sync::OnceLock};
 
@@ -66,8 +66,8 @@ struct Marks {
 
 fn marks() -> Result<&'static Marks, ProtocolError> {
     static MARKS: OnceLock<Marks> = OnceLock::new();
-    // Creating the keys may fail, which `get_or_init` does not allow. Two threads may both create some; the
-    // first to store its own wins, before either has drawn a vector.
+    // Creating the keys may fail, which `get_or_init` does not allow. Two threads may both create
+    // keys; the first to store its own wins, before either has drawn a vector.
     if let Some(marks) = MARKS.get() {
         return Ok(marks);
     }
@@ -86,7 +86,7 @@ fn marks() -> Result<&'static Marks, ProtocolError> {
 ///
 /// # Errors
 ///
-/// When the system returns no random bytes, or the crypto library fails.
+/// Fails if the system returns no random bytes, or the crypto library fails.
 pub(super) fn draw(end: End) -> Result<[u8; IV_LEN], ProtocolError> {
     IVS.with_borrow_mut(|drawn| {
         let (ivs, left) = &mut drawn[end as usize];
@@ -125,7 +125,7 @@ const FEW: usize = 2;
 /// The payloads received in a call, by the first blocks of their ciphertexts: all of a short call, and
 /// the last 2,048 to 4,096 of a long one, which bounds the memory of an endless stream to some 80 KiB.
 ///
-/// Half of a block is kept. It is as random as the whole.
+/// Only half of each block is kept. It is as random as the whole.
 #[derive(Debug, Default)]
 pub(super) struct Received {
     few: [u64; FEW],

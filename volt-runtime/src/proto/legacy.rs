@@ -84,7 +84,7 @@ impl Message {
 ///
 /// # Errors
 ///
-/// When the text is not a JSON object of this protocol, or has no call id.
+/// Fails if the text is not a JSON object of this protocol, or has no call id.
 pub fn decode(text: Bytes) -> Result<Frame, ProtocolError> {
     let message = Message::read(&text)?;
     let call = message.id.or(message.invoke_id);
@@ -119,7 +119,7 @@ impl fmt::Debug for Opening {
 ///
 /// # Errors
 ///
-/// When the target's key is not an RSA key, or the crypto library fails.
+/// Fails if the target's key is not an RSA key, or the crypto library fails.
 pub fn open(
     route: &Route,
     targets: Vec<String>,
@@ -150,7 +150,7 @@ pub fn open(
 ///
 /// # Errors
 ///
-/// When there is no token.
+/// Fails if there is no token.
 pub fn accept(text: &[u8]) -> Result<Token, ProtocolError> {
     let message = Message::read(text)?;
     let token = message.token.ok_or(ProtocolError::Unexpected("a call must carry a token"))?;
@@ -189,7 +189,7 @@ impl SealedKeys {
     ///
     /// # Errors
     ///
-    /// When the token has none, or the key has been seen before.
+    /// Fails if the token has none, or the key has been seen before.
     pub fn check(&self, token: &Token) -> Result<(), ProtocolError> {
         self.unknown(token).map(|_| ())
     }
@@ -199,7 +199,7 @@ impl SealedKeys {
     ///
     /// # Errors
     ///
-    /// As [`check`](Self::check), and when too many calls arrive.
+    /// Same as [`check`](Self::check); also fails if too many calls arrive.
     pub fn admit(&mut self, token: &Token, now: u64) -> Result<(), ProtocolError> {
         let key = self.unknown(token)?;
         // Only a key whose token has expired makes room. Forgetting another would allow its call to be
@@ -221,7 +221,7 @@ impl SealedKeys {
     /// Returns the digest of a token's sealed key, unless that has been seen before.
     fn unknown(&self, token: &Token) -> Result<[u8; 16], ProtocolError> {
         let sealed = token.claims().sk.as_deref().ok_or(ProtocolError::PeerKey)?;
-        // The bytes, because base64 could be written in several ways.
+        // Hash the decoded bytes, because the same key has several base64 encodings.
         let sealed = STANDARD.decode(sealed).map_err(|_| ProtocolError::PeerKey)?;
         let mut key = [0; 16];
         key.copy_from_slice(&digest(&SHA256, &sealed).as_ref()[..16]);
@@ -236,8 +236,8 @@ impl SealedKeys {
 ///
 /// # Errors
 ///
-/// [`ProtocolError::PeerKey`] when there is none for `identity`. The error has no details: repeated
-/// attempts could otherwise reveal the key.
+/// Returns [`ProtocolError::PeerKey`] if the token has no key for `identity`. The error has no
+/// details: repeated attempts could otherwise reveal the key.
 pub fn call_key(token: &Token, identity: &SigningKey) -> Result<CallKey, ProtocolError> {
     let secret = opened(token.claims().sk.as_deref(), identity)?;
     let iv = opened(token.claims().iv.as_deref(), identity)?;
@@ -307,7 +307,7 @@ pub(super) fn open_message(
 ///
 /// # Errors
 ///
-/// When the message cannot be serialized as JSON, which is not expected.
+/// Fails if the message cannot be serialized as JSON, which is not expected.
 pub fn reject(call: u64, reason: &str) -> Result<Vec<u8>, ProtocolError> {
     Message { invoke_id: Some(call), error: Some(reason.to_owned()), ..Message::default() }.write()
 }

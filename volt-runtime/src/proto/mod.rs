@@ -31,7 +31,7 @@
 //! | module | knows |
 //! |---|---|
 //! | [`frame`], [`envelope`], `binary` | the bytes of one message, outside and inside of the encryption |
-//! | [`token`], [`handshake`], [`crypto`], `iv` | keys, signatures and ciphers, of one call |
+//! | [`token`], [`handshake`], [`crypto`], `iv` | keys, signatures and ciphers of one call |
 //! | [`call`], `arriving`, [`legacy`] | the order of one side's messages |
 //! | `client`, `server`, `flow` | the calls of one connection: state machines |
 //! | [`tunnel`] | the same frames inside the messages of other calls |
@@ -108,7 +108,7 @@ pub enum ProtocolError {
         why: String,
     },
     /// An encrypted payload that cannot be decrypted with this call's key: its length or padding is
-    /// wrong. A wrong key nearly always shows so.
+    /// wrong. A wrong key nearly always causes this error.
     #[error("a payload cannot be decrypted")]
     Decrypt,
     /// The system returned no random bytes, or the crypto library failed.

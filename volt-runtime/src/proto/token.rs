@@ -48,7 +48,7 @@ pub struct Claims {
     /// Legacy: the call's AES key, encrypted to the target's RSA key, in base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sk: Option<String>,
-    /// Legacy: the call's initialisation vector, likewise.
+    /// Legacy: the call's initialisation vector, encrypted and encoded like `sk`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iv: Option<String>,
 }
@@ -56,7 +56,7 @@ pub struct Claims {
 impl Claims {
     /// Creates the claims of a call made at `now` (Unix seconds).
     pub fn new(audience: &str, session: Option<&str>, ephemeral_der: &[u8], now: u64) -> Self {
-        // Backdated, as by the published clients: the peer's clock may be behind.
+        // Backdated, as the published clients do, because the peer's clock may be behind.
         Self {
             aud: audience.to_owned(),
             iat: now.saturating_sub(TTL),
@@ -68,7 +68,7 @@ impl Claims {
         }
     }
 
-    /// As [`new`](Self::new), for a call that is not encrypted by itself: by gRPC, directly.
+    /// Like [`new`](Self::new), for a call by direct gRPC, which has no encryption per call.
     pub fn direct(audience: &str, session: Option<&str>, now: u64) -> Self {
         Self { k: None, ..Self::new(audience, session, &[], now) }
     }
@@ -77,7 +77,7 @@ impl Claims {
     ///
     /// # Errors
     ///
-    /// When the claims cannot be serialized as JSON, which is not expected.
+    /// Fails if the claims cannot be serialized as JSON, which is not expected.
     pub fn sign(&self, key: &SigningKey) -> Result<(Vec<u8>, Vec<u8>), ProtocolError> {
         let claims = serde_json::to_vec(self).map_err(|error| json_error(&error))?;
         let input = signing_input(HEADER.as_bytes(), &claims);
@@ -88,7 +88,7 @@ impl Claims {
     ///
     /// # Errors
     ///
-    /// As [`sign`](Self::sign).
+    /// Same as [`sign`](Self::sign).
     pub fn to_jwt(&self, key: &SigningKey) -> Result<String, ProtocolError> {
         let (claims, signature) = self.sign(key)?;
         let mut jwt = signing_input(HEADER.as_bytes(), &claims);
@@ -101,7 +101,7 @@ impl Claims {
     ///
     /// # Errors
     ///
-    /// As [`sign`](Self::sign).
+    /// Same as [`sign`](Self::sign).
     pub fn to_legacy_jwt(&self, key: &SigningKey) -> Result<String, ProtocolError> {
         let kid = Some(key.verifying_key().fingerprint());
         let header = Header { alg: "RS256", typ: "JWT", kid };
@@ -141,7 +141,7 @@ struct Header<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
-    /// Not for this Volt.
+    /// The token is not for this Volt.
     #[error("the token is for another Volt")]
     Audience,
     /// Too old.
@@ -150,10 +150,10 @@ pub enum TokenError {
     /// From the future.
     #[error("the token is not valid yet: compare the clocks")]
     NotYetValid,
-    /// Valid for longer than any token may be.
+    /// The token is valid for longer than the maximum.
     #[error("the token is valid for more than {MAX_VALIDITY} seconds from now")]
     ValidTooLong,
-    /// Not signed by that key.
+    /// The token is not signed by that key.
     #[error("the token's signature is wrong")]
     Signature,
 }
@@ -163,22 +163,24 @@ impl Token {
     ///
     /// # Errors
     ///
-    /// When they are not valid JSON for [`Claims`].
+    /// Fails if the claims are not valid JSON for [`Claims`].
     pub fn parse(raw_claims: &[u8], signature: Bytes) -> Result<Self, ProtocolError> {
         Self::parse_with(None, raw_claims, signature)
     }
 
-    /// As [`parse`](Self::parse), for a token with another `header` than the usual one, in base64.
+    /// Like [`parse`](Self::parse), for a token with another `header` than the usual one, in
+    /// base64.
     ///
     /// # Errors
     ///
-    /// As [`parse`](Self::parse), and when the header is damaged or has another algorithm.
+    /// Same as [`parse`](Self::parse); also fails if the header is damaged or has another
+    /// algorithm.
     pub(super) fn parse_with(
         header: Option<&str>,
         raw_claims: &[u8],
         signature: Bytes,
     ) -> Result<Self, ProtocolError> {
-        // Over the claims as they were sent: written again, they could differ in order or spacing.
+        // Verify the claims as they were sent: reserialized, they could differ in order or spacing.
         let signing_input = match header {
             None => signing_input(HEADER.as_bytes(), raw_claims),
             Some(header) => signing_input(&eddsa_header(header)?, raw_claims),
@@ -197,7 +199,8 @@ impl Token {
     ///
     /// # Errors
     ///
-    /// When the text is not a JWT, has another algorithm, or its claims are not those of a call.
+    /// Fails if the text is not a JWT, has another algorithm, or its claims are not those of a
+    /// call.
     pub fn parse_jwt(jwt: &str) -> Result<Self, ProtocolError> {
         const SHAPE: ProtocolError = ProtocolError::Unexpected("the token is not a JWT");
         let (signed, signature) = jwt.rsplit_once('.').ok_or(SHAPE)?;
@@ -206,7 +209,7 @@ impl Token {
         let raw_header = decode(header)?;
         let header: Header<'_> =
             serde_json::from_slice(&raw_header).map_err(|error| json_error(&error))?;
-        // An allow list: `none` and symmetric algorithms are not among them.
+        // An allow list, which excludes `none` and symmetric algorithms.
         let algorithm = match header.alg {
             "EdDSA" => KeyAlgorithm::Ed25519,
             "RS256" => KeyAlgorithm::Rsa,
@@ -237,7 +240,7 @@ impl Token {
     ///
     /// # Errors
     ///
-    /// [`ProtocolError::PeerKey`] when there is none, or it is not base64.
+    /// Returns [`ProtocolError::PeerKey`] if the token has no key, or the key is not base64.
     pub fn ephemeral_der(&self) -> Result<Vec<u8>, ProtocolError> {
         let k = self.claims.k.as_deref().ok_or(ProtocolError::PeerKey)?;
         STANDARD.decode(k).map_err(|_| ProtocolError::PeerKey)
@@ -247,7 +250,7 @@ impl Token {
     ///
     /// # Errors
     ///
-    /// Returns which of the two is wrong.
+    /// Reports which of the two is wrong.
     pub fn check(&self, audience: &str, now: u64) -> Result<(), TokenError> {
         if self.claims.aud != audience {
             return Err(TokenError::Audience);
@@ -259,7 +262,8 @@ impl Token {
     ///
     /// # Errors
     ///
-    /// When the token has expired, is not valid yet, or is valid for more than [`MAX_VALIDITY`].
+    /// Fails if the token has expired, is not valid yet, or is valid for more than
+    /// [`MAX_VALIDITY`].
     pub fn check_times(&self, now: u64) -> Result<(), TokenError> {
         // Saturating, because the claims are the sender's: a sum beyond the range must not wrap around.
         if self.claims.exp.saturating_add(LEEWAY) < now {
@@ -281,7 +285,7 @@ impl Token {
 
     /// Returns whether the token has the usual header, these claims and this signature, byte for byte.
     pub(super) fn is(&self, raw_claims: &[u8], signature: &[u8]) -> bool {
-        // The signature first, because it nearly always decides.
+        // Compare the signature first, because it nearly always decides.
         self.signature == signature
             && self.algorithm == KeyAlgorithm::Ed25519
             && self.signing_input == signing_input(HEADER.as_bytes(), raw_claims)
@@ -291,7 +295,7 @@ impl Token {
     ///
     /// # Errors
     ///
-    /// [`TokenError::Signature`] when it did not.
+    /// Returns [`TokenError::Signature`] if `key` did not sign the token.
     pub fn verify(&self, key: &VerifyingKey) -> Result<(), TokenError> {
         if self.signer.get() == Some(key) {
             return Ok(());
@@ -352,7 +356,7 @@ pub(super) struct Parts {
 ///
 /// # Errors
 ///
-/// When the text is not a JWT, or has another algorithm.
+/// Fails if the text is not a JWT, or has another algorithm.
 pub(super) fn split(jwt: &str) -> Result<Parts, ProtocolError> {
     let (signed, signature) = jwt.rsplit_once('.').ok_or(SHAPE)?;
     let (header, claims) = signed.split_once('.').ok_or(SHAPE)?;

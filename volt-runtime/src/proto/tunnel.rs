@@ -1,5 +1,5 @@
-//! Frames of the binary protocol as a relay forwards them: the same fields, in the messages of the
-//! `Connect` and `Invoke` calls instead of websocket messages.
+//! Frames of the binary protocol as a relay forwards them: the same fields, in messages of `Connect`
+//! and `Invoke` calls instead of websocket messages.
 //!
 //! The conversions go both ways and never open a payload. The token gains its JWT header on the way,
 //! because those messages carry it whole.
@@ -51,9 +51,10 @@ pub enum TunnelFrame {
         /// Set if it is the sender's last.
         end: bool,
     },
-    /// The caller has no more to send. A caller over gRPC half-closes its stream, and seals no end.
+    /// The caller has no more to send. A caller over gRPC half-closes its stream, and does not seal
+    /// an end.
     HalfClose,
-    /// The caller has disconnected. It needs no key.
+    /// The caller has disconnected. No key is needed.
     CallerGone,
     /// The call could not be forwarded, or was not accepted.
     Rejected(String),
@@ -84,7 +85,7 @@ impl TunnelFrame {
     ///
     /// # Errors
     ///
-    /// When the frame is damaged or opens no call.
+    /// Fails if the frame is damaged or opens no call.
     #[cfg(all(feature = "client", feature = "grpc"))]
     pub(crate) fn from_opening(frame: &Frame) -> Result<Self, ProtocolError> {
         let opened = super::handshake::ServerHandshake::accept(frame)?;
@@ -95,13 +96,14 @@ impl TunnelFrame {
     ///
     /// # Errors
     ///
-    /// When the frame is damaged.
+    /// Fails if the frame is damaged.
     pub fn from_target(frame: Frame) -> Result<Self, ProtocolError> {
         if frame.kind == FrameKind::KeyExchange {
             let KeyReply { key, nonce, signature } = KeyReply::decode(frame.body)?;
             return Ok(Self::KeyExchange { key, nonce, signature });
         }
-        // Before payloads, because a rejection has the form of one without content.
+        // Check this before payloads, because a rejection has the form of a payload without
+        // content.
         if let Some(reason) = call::rejection(&frame.body)? {
             return Ok(Self::Rejected(reason));
         }
@@ -112,7 +114,7 @@ impl TunnelFrame {
     ///
     /// # Errors
     ///
-    /// When the frame is damaged.
+    /// Fails if the frame is damaged.
     pub fn from_caller(body: Bytes) -> Result<Self, ProtocolError> {
         let sealed = Sealed::decode(body)?;
         Ok(match &*sealed.metadata {
@@ -132,7 +134,7 @@ impl TunnelFrame {
     ///
     /// # Errors
     ///
-    /// When a field is too long for a frame, or callers do not receive this kind of frame.
+    /// Fails if a field is too long for a frame, or callers do not receive this kind of frame.
     pub fn to_caller(&self, call: u64) -> Result<Vec<u8>, ProtocolError> {
         match self {
             Self::KeyExchange { key, nonce, signature } => {
@@ -154,7 +156,7 @@ impl TunnelFrame {
     ///
     /// # Errors
     ///
-    /// When a field is too long for a frame, or targets do not receive this kind of frame.
+    /// Fails if a field is too long for a frame, or targets do not receive this kind of frame.
     pub fn to_target(&self, call: u64) -> Result<Frame, ProtocolError> {
         let frame = match self {
             Self::Open { token, via } => {
@@ -227,7 +229,7 @@ mod tests {
         assert!(!answer.is_last());
     }
 
-    /// The Rust client of others writes the algorithm second.
+    /// A third-party Rust client writes the algorithm second.
     #[test]
     fn a_token_with_another_header_is_verified_as_it_was_signed() {
         let key = SigningKey::generate().unwrap();

@@ -65,8 +65,8 @@ impl Context {
 
 /// The caller, as determined by the [`Authenticator`]. Anonymous by default.
 ///
-/// The first call of a connection with a session lifts the limits for
-/// [connections without one](super::ServerOptions::unauthenticated_message_size).
+/// The first call with a session lifts its connection's limits for [connections without
+/// one](super::ServerOptions::unauthenticated_message_size).
 #[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Caller {

@@ -177,7 +177,7 @@ impl Running {
             Ok(Some(body)) if body.len() >= LARGE => self.run(apart(move || read(&body))).await,
             Ok(Some(body)) => read(&body),
             Ok(None) => {
-                let text = "the call ended before its request came";
+                let text = "the call ended before its request arrived";
                 Err(Status::new(Code::InvalidArgument, text))
             }
             Err(error) => Err(to_status(&error)),

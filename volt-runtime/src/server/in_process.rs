@@ -1,4 +1,4 @@
-//! Calls to services in the same process.
+//! Calls services in the same process.
 //!
 //! A call is two bounded queues, one for each direction, and the handler's task. Messages are encoded and
 //! decoded as on the wire, so that a mock sees what a Volt would see: a message without a JSON form fails
@@ -103,7 +103,7 @@ impl Transport for InProcess {
     }
 }
 
-/// An item of a queue. A failure is not an item but the reason for which the queue is closed.
+/// An item of a queue. A failure is not an item: it is the reason for which the queue is closed.
 enum Item {
     Message(Body),
     End,

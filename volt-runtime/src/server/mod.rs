@@ -6,7 +6,7 @@
 //! feature `server`, `serve` serves them over a websocket (`serve_tls`, with the feature `tls`,
 //! over TLS). With the feature `grpc`, `serve_grpc` and `serve_grpc_tls` serve them over gRPC.
 //!
-//! # The way of a call
+//! # The path of a call
 //!
 //! 1. A frame opens the call. The [`ServiceHost`] checks that the caller's [`Token`] is for this host and
 //!    within its validity period, and its [`Authenticator`] identifies the caller.
@@ -20,12 +20,12 @@
 //! # Handlers
 //!
 //! A handler is an async function that returns a response or a [`Status`](crate::Status). Inside of it,
-//! `?` passes on the statuses of [`Requests::message`] and [`Responses::send`]. Both wait: the former
-//! for the caller, the latter for room in the caller's connection, so a handler that produces faster
-//! than its caller reads is slowed down.
+//! `?` passes on the statuses of [`Requests::message`] and [`Responses::send`]. The former waits for the
+//! caller. The latter waits for room in the caller's connection, which slows down a handler that produces
+//! faster than its caller reads.
 //!
-//! A handler may be dropped at any await, when its caller has left. Work that must be completed belongs
-//! into its own task. A handler that panics ends its call with `INTERNAL`, and nothing else.
+//! A handler may be dropped at any await, when its caller has left. Work that must complete belongs in its
+//! own task. A handler that panics ends its call with `INTERNAL`; other calls are not affected.
 //!
 //! # Example
 //!

@@ -109,7 +109,7 @@ impl Router {
             Status::new(Code::Unimplemented, format!("there is no method `{path}` here"))
         })?;
         let general = || routes.iter().find(|route| route.names.is_empty());
-        // Published clients do not always name the service, so a single candidate is enough.
+        // Published clients do not always name the service, so a single candidate is accepted.
         let Some(id) = service_id else {
             return general().or_else(|| routes.first().filter(|_| routes.len() == 1)).ok_or_else(
                 || {

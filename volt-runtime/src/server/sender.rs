@@ -1,6 +1,6 @@
 //! The sending half of a call, shared by the handler's responses and the code that ends the call.
 //!
-//! A large response is sealed apart from the tasks. The work owns the half meanwhile, and everything that is
+//! A large response is sealed on a separate thread. The work owns the half meanwhile, and everything that is
 //! sent later waits for it. The responses thus keep their order even if the handler drops the future of one.
 
 use std::{
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
     use crate::json::WellKnown;
 
-    /// Records what is sent. Waits in the work on a large message for what is to become of it.
+    /// Records what is sent. Blocks the work on a large message until the test decides its outcome.
     struct Recorder {
         log: Arc<Mutex<Vec<&'static str>>>,
         outcomes: mpsc::Receiver<Outcome>,

@@ -40,7 +40,7 @@ impl<Req: Message> Requests<Req> {
     ///
     /// # Errors
     ///
-    /// [`Code::InvalidArgument`] when a request cannot be read. Handlers pass it on with `?`.
+    /// Returns [`Code::InvalidArgument`] if a request cannot be read. Handlers pass it on with `?`.
     ///
     /// # Cancel safety
     ///
@@ -118,14 +118,15 @@ impl<Res: Message> Responses<Res> {
     ///
     /// # Errors
     ///
-    /// [`Code::Cancelled`] when the caller has cancelled or disconnected: the handler should stop.
+    /// Returns [`Code::Cancelled`] if the caller has cancelled or disconnected: the handler should
+    /// stop.
     ///
     /// # Cancel safety
     ///
     /// A response is sent whole or, if the future is dropped while it waits for room, not at all. A large
-    /// response (256 KiB or more) is sealed in the background. Once that has begun, the response is sent even
-    /// if the future is dropped. Later responses follow it. If it then cannot be written, the next `send`
-    /// returns the error.
+    /// response (256 KiB or more) is sealed in the background. Once sealing has begun, the response is
+    /// sent even if the future is dropped. Later responses follow it. If the response then cannot be
+    /// written, the next `send` returns the error.
     pub async fn send(&mut self, response: Res) -> Result<(), Status> {
         self.sender.send(response).await.map_err(|error| to_status(&error))
     }

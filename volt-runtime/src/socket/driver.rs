@@ -4,12 +4,12 @@
 //! never blocks on a single event: each poll handles timeouts, reads, routes, writes and flushes as
 //! far as each can go.
 //!
-//! One task that owns the socket needs no lock around it, and flushes once for all frames that are
-//! queued at the moment. In return, all of its work delays every call, so it does little.
+//! Because one task owns the socket, it needs no lock, and flushes once for all queued frames. In
+//! return, all of its work delays every call, so it does little.
 //!
 //! A connection ends when the socket fails, the peer closes, vanishes or violates the protocol, or the
-//! machine closes. In the last case the driver writes what is queued, sends its close frame, and reads
-//! until the peer's arrives.
+//! machine closes. In the last case the driver writes the queued frames, sends its close frame, and
+//! reads until the peer's arrives.
 
 use std::{
     future::Future,
@@ -60,8 +60,8 @@ pub(crate) struct Driver<S, H: Side> {
     /// A server detects it from the first message.
     protocol: Option<Protocol>,
     side: H,
-    /// Set while nothing is read, because a call or the outbox has no room. The peer's silence means
-    /// nothing then.
+    /// Set while nothing is read, because a call or the outbox has no room. The peer's silence is
+    /// not counted then.
     held_up: bool,
     /// The number of bytes received when the last message was complete.
     received: u64,
@@ -117,7 +117,7 @@ where
         // Read the clock once for all frames of this poll.
         let now = now();
         for _ in 0..READ_BUDGET {
-            // Asked for each frame: the one before may have filled its call.
+            // Check this for each frame: the previous one may have filled its call.
             let has_room = self.side.shared().with(|machine| machine.poll_receive(cx));
             self.held_up = has_room.is_pending();
             ready!(has_room);
@@ -193,7 +193,7 @@ where
         }))
     }
 
-    /// Writes queued frames, then flushes once. Ready when that fails.
+    /// Writes queued frames, then flushes once. Ready when writing fails.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<tungstenite::Error> {
         match ready!(self.poll_written(cx)) {
             Ok(()) => Poll::Pending,
@@ -248,7 +248,7 @@ where
         while let Poll::Ready(due) = watchdog.poll_due(cx) {
             match due {
                 Due::Ping => {
-                    // A websocket without room is busy sending or stuck; the next check decides.
+                    // A websocket without room is busy or stuck; the next check decides.
                     if let Poll::Ready(Ok(())) = Pin::new(&mut self.socket).poll_ready(cx) {
                         let ping = Message::Ping(Bytes::new());
                         if Pin::new(&mut self.socket).start_send(ping).is_ok() {
@@ -299,7 +299,8 @@ where
             Poll::Pending => match this.poll_write(cx) {
                 Poll::Ready(error) => socket_error(error),
                 Poll::Pending => {
-                    // Last, because the time for closing begins only when writing has been tried.
+                    // This comes last, because the time for closing begins only after a write was
+                    // tried.
                     ready!(this.poll_closing(cx));
                     closed()
                 }

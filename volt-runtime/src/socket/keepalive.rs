@@ -147,7 +147,7 @@ mod tests {
         assert!(matches!(poll_fn(|cx| watchdog.poll_due(cx)).await, Due::Ping));
         assert_eq!(begin.elapsed(), Duration::from_secs(20));
         let Due::Dead(silence) = poll_fn(|cx| watchdog.poll_due(cx)).await else {
-            panic!("it was asked already");
+            panic!("the ping was sent already");
         };
         assert_eq!(silence, Duration::from_secs(40));
     }
@@ -169,7 +169,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_clock_jump_leaves_the_peer_time_to_answer() {
         let mut watchdog = Watchdog::new(Keepalive::default());
-        // As after a long suspension of the machine.
+        // The clock jumps as after a long suspension of the machine.
         advance(Duration::from_hours(10)).await;
         assert!(matches!(poll_fn(|cx| watchdog.poll_due(cx)).await, Due::Ping));
         watchdog.heard();
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn times_beyond_the_clock_never_come() {
+    async fn times_beyond_the_clock_never_expire() {
         let mut watchdog = Watchdog::new(Keepalive::new(Duration::MAX, Duration::MAX));
         let quiet = poll_fn(|cx| Poll::Ready(watchdog.poll_due(cx))).await;
         assert!(quiet.is_pending());

@@ -1,4 +1,4 @@
-//! Shared by client and server: a websocket, the task that owns it, and the state around it.
+//! The websocket that client and server share, the task that owns it, and the state around it.
 //!
 //! A [`Driver`] owns the websocket whole. It moves frames between the socket and a [`Machine`] behind a
 //! lock ([`Shared`]), to which the tasks of calls have access as well. A [`Side`] adds what differs
@@ -79,7 +79,7 @@ pub(crate) fn unix_now() -> u64 {
 ///
 /// # Errors
 ///
-/// When the message's header cannot be read. Its call is then unknown, so the connection fails.
+/// Fails if the message's header cannot be read. Its call is then unknown, so the connection fails.
 pub(crate) fn read_frame(message: bytes::Bytes, text: bool) -> Result<Frame> {
     let frame = if text { crate::proto::legacy::decode(message) } else { Frame::decode(message) };
     frame.map_err(|error| Error::protocol("a frame cannot be read").with_source(error))

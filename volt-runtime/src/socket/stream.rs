@@ -28,8 +28,8 @@ pub(crate) trait Traffic {
 pub(crate) struct Counted<S> {
     stream: S,
     received: u64,
-    /// The number of writes that had to wait and then succeeded. Other writes show nothing: the
-    /// system accepts them although the peer has vanished.
+    /// The number of writes that had to wait and then succeeded. Other writes are not evidence: the
+    /// system accepts them even if the peer has vanished.
     resumed: u64,
     /// Set while a write waits.
     waits: bool,
@@ -209,7 +209,7 @@ mod tests {
 
     use super::*;
 
-    /// HTTP/2 writes the header of a frame and its content at once.
+    /// HTTP/2 writes the header and the content of a frame in one call.
     #[tokio::test]
     async fn two_slices_leave_in_one_write() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -69,8 +69,8 @@ pub struct Mock {
     known: BTreeSet<&'static str>,
 }
 
-/// A kind of call that a closure of type `H` can answer. Implemented for the four kinds; not to be
-/// implemented elsewhere.
+/// A kind of call that a closure of type `H` can answer. Implemented for the four kinds of method;
+/// other implementations are not supported.
 pub trait MockCall<H> {
     /// Runs the closure for one call.
     #[doc(hidden)]

@@ -1,4 +1,4 @@
-//! Tests without a Volt: mocks, lost connections on demand, and recorded answers.
+//! Helpers for tests without a Volt: mocks, lost connections on demand, and recorded answers.
 //!
 //! | to test | use |
 //! |---|---|

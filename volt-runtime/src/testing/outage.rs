@@ -70,7 +70,7 @@ impl Outage {
         self.lose_with(Error::connection("the connection was lost on demand"));
     }
 
-    /// As [`lose`](Self::lose), with a reason.
+    /// Like [`lose`](Self::lose), with a reason.
     pub fn lose_with(&self, reason: Error) {
         let state = ConnectionState::Reconnecting { failed_attempts: 0, reason: reason.clone() };
         self.0.lose(reason, state);
@@ -102,7 +102,8 @@ struct Line {
 
 #[derive(Default)]
 struct LineState {
-    /// The number of losses. A call belongs to the connection with the number at its opening.
+    /// The number of losses. A call belongs to the connection that had this number when the call
+    /// was opened.
     losses: u64,
     /// The reason for the last loss, until the connection is restored.
     lost: Option<Error>,
@@ -142,7 +143,7 @@ impl Line {
     ///
     /// # Errors
     ///
-    /// While the connection is lost.
+    /// Fails while the connection is lost.
     fn losses(&self) -> Result<u64> {
         let state = self.state();
         match &state.lost {
@@ -151,7 +152,7 @@ impl Line {
         }
     }
 
-    /// Returns why a call has failed that was opened after this number of losses.
+    /// Returns why a call that was opened after this number of losses has failed.
     fn poll_lost(&self, opened: u64, cx: &Context<'_>) -> Poll<Error> {
         let mut state = self.state();
         if state.losses == opened {

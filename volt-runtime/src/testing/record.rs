@@ -160,7 +160,7 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// When the request has no JSON form.
+    /// Fails if the request has no JSON form.
     fn sent(&self, message: &dyn Payload) -> Result<()> {
         let value = request(self.method, message, &self.tape.hidden)?;
         self.add(Event::Sent(value));

@@ -53,7 +53,7 @@ impl Replay {
         })?;
         let invalid = |line: usize, error: serde_json::Error| {
             let path = path.display();
-            Error::configuration(format!("line {line} of `{path}` is not that of a record"))
+            Error::configuration(format!("line {line} of `{path}` is not a valid line of a record"))
                 .with_source(error)
         };
         let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line));
@@ -244,7 +244,7 @@ impl Call {
         });
         let difference = match requests.nth(state.sent) {
             Some(recorded) => difference(recorded, request),
-            None => Some(format!("its end: recorded {} requests, sent more", state.sent)),
+            None => Some(format!("the number of requests: recorded {}, sent more", state.sent)),
         };
         match difference {
             None => Ok(()),

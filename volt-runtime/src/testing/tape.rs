@@ -172,8 +172,8 @@ fn hide_below(value: &mut Value, hidden: &BTreeSet<String>) {
     }
 }
 
-/// Replaces the fields that are secret only in a message at this place: of this type, below this field, or of this
-/// method.
+/// Replaces the fields that are secret only at this place: in a message of this type, below this
+/// field, or of this method.
 fn hide_at(place: &str, value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -192,7 +192,7 @@ fn hide_at(place: &str, value: &mut Value) {
 ///
 /// # Errors
 ///
-/// When the message has no JSON form.
+/// Fails if the message has no JSON form.
 pub(super) fn request(
     method: &Method,
     message: &dyn Payload,

@@ -44,7 +44,7 @@ pub(crate) struct Tls {
 impl Tls {
     /// # Errors
     ///
-    /// A configuration error that names the field.
+    /// Returns a configuration error that names the invalid field.
     pub(crate) fn new(
         host: &str,
         config: &ClientConfig,
@@ -139,7 +139,7 @@ fn trusting(
             .with_source(error)
         })?;
     }
-    // They only help: one that has expired or is damaged is ignored.
+    // They are optional: an expired or damaged one is ignored.
     let issued = issued.and_then(|pem| certificates("credential.ca", pem).ok()).unwrap_or_default();
     for certificate in issued {
         let usable = check_validity("credential.ca", &certificate, SystemTime::now()).is_ok();
@@ -167,7 +167,7 @@ fn trusting(
 fn check_validity(field: &str, der: &[u8], now: SystemTime) -> Result<()> {
     // A certificate that cannot be read is reported where it is used.
     let Ok(certificate) = Certificate::from_der(der) else { return Ok(()) };
-    // Both ends, because a clock that is wrong shows in either.
+    // Check both ends, because a wrong clock can violate either.
     let validity = certificate.tbs_certificate().validity();
     let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let problem = if now > validity.not_after.to_unix_duration() {
@@ -219,7 +219,7 @@ fn certificate_error(error: &rustls::Error) -> Error {
     })
 }
 
-/// Reads the certificates in a field of the configuration. There must be at least one.
+/// Reads the certificates in a field of the configuration. There must be at least one certificate.
 fn certificates(field: &str, pem: &str) -> Result<Vec<CertificateDer<'static>>> {
     match key::certificates(pem) {
         Ok(certificates) => Ok(certificates.into_iter().map(CertificateDer::from).collect()),

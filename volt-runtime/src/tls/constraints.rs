@@ -1,8 +1,8 @@
 //! The constraints in a pinned certificate itself.
 //!
-//! Certificate verifiers take a trust anchor as a name and a key. rustls applies the name constraints
-//! of an anchor, and no other of its extensions. This verifier adds them: the right to issue
-//! certificates, the path length, and the usage.
+//! Certificate verifiers take a trust anchor as a name and a key. rustls applies the name
+//! constraints of an anchor, but none of its other extensions. This verifier adds them: the right
+//! to issue certificates, the path length, and the usage.
 
 use std::{cell::Cell, fmt, sync::Arc};
 
@@ -25,7 +25,7 @@ use x509_cert::{
 /// A pinned certificate that restricts its own use.
 #[derive(Debug)]
 struct Pinned {
-    /// As it was configured, to recognize a server that presents it itself.
+    /// The certificate as configured, to recognize a server that presents it itself.
     certificate: CertificateDer<'static>,
     anchor: TrustAnchor<'static>,
     limits: Limits,
@@ -34,7 +34,8 @@ struct Pinned {
 /// The uses that a pinned certificate allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Limits {
-    /// Set if it may issue certificates. Otherwise it is trusted only for itself.
+    /// Set if it may issue certificates. Otherwise it is trusted only as the server's own
+    /// certificate.
     issues: bool,
     /// The maximum number of authorities between it and a server.
     path: Option<u8>,
@@ -46,7 +47,8 @@ struct Limits {
 const NONE: Limits = Limits { issues: true, path: None, servers: true };
 
 impl Limits {
-    /// Reads a certificate's extensions. Version 1 has none, and restricts nothing.
+    /// Reads a certificate's extensions. A certificate of version 1 has no extensions, and
+    /// restricts nothing.
     fn of(certificate: &[u8]) -> Option<Self> {
         let certificate = Certificate::from_der(certificate).ok()?;
         let fields = certificate.tbs_certificate();

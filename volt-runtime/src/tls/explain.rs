@@ -32,7 +32,7 @@ pub(super) enum Version {
 }
 
 impl Version {
-    /// Its name in TLS.
+    /// The name of the version in TLS.
     pub(super) fn alpn(self) -> &'static [u8] {
         match self {
             Self::Http1 => ALPN,

@@ -5,8 +5,8 @@
 //! explicitly, so no program has to install a process-wide default.
 //!
 //! TLS protects tokens and metadata from the network. It does not identify the Volt: each call's key
-//! exchange does, with the Volt's own key. So a client trusts either one pinned authority (`ca_pem`),
-//! or those of the platform, never both.
+//! exchange does, with the Volt's own key. A client therefore trusts either one pinned authority
+//! (`ca_pem`) or those of the platform, never both.
 //!
 //! `client.rs` builds the client's settings, `constraints.rs` applies the restrictions of a pinned
 //! certificate that rustls ignores, `explain.rs` turns handshake errors into advice, and `server.rs` is

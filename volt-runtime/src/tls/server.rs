@@ -52,7 +52,8 @@ impl ServerTls {
     ///
     /// # Errors
     ///
-    /// A configuration error when either cannot be read, or the key does not match the certificate.
+    /// Returns a configuration error if either cannot be read, or the key does not match the
+    /// certificate.
     pub fn new(chain_pem: &str, key_pem: &str) -> Result<Self> {
         let chain = certificates(chain_pem)?;
         let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|error| {
@@ -72,7 +73,7 @@ impl ServerTls {
     ///
     /// # Errors
     ///
-    /// A configuration error when the authority's certificate cannot be read.
+    /// Returns a configuration error if the authority's certificate cannot be read.
     pub fn accepting_clients_of(self, ca_pem: &str) -> Result<Self> {
         self.verifying(ca_pem, false)
     }
@@ -82,7 +83,7 @@ impl ServerTls {
     ///
     /// # Errors
     ///
-    /// As [`accepting_clients_of`](Self::accepting_clients_of).
+    /// Same as [`accepting_clients_of`](Self::accepting_clients_of).
     pub fn requiring_clients_of(self, ca_pem: &str) -> Result<Self> {
         self.verifying(ca_pem, true)
     }
@@ -118,7 +119,7 @@ impl ServerTls {
 
     /// Performs the handshake with a client.
     pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<Stream> {
-        // Looked at before rustls reads, whose error would not be readable for such a client.
+        // Check this before rustls reads: such a client could not read rustls's error.
         if is_plain(&stream).await? {
             turn_away(stream, PLAIN).await;
             return Err(io::Error::new(
@@ -182,7 +183,7 @@ fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>> {
         |why: String| Error::configuration(format!("the certificate cannot be used: {why}"));
     match read {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) => Err(unusable("the text holds none".to_owned())),
+        Ok(_) => Err(unusable("the text contains no certificate".to_owned())),
         Err(error) => Err(unusable(error.to_string())),
     }
 }

@@ -118,7 +118,7 @@ async fn a_running_key_exchange_is_used() {
 #[tokio::test]
 async fn a_preopened_call_dropped_by_the_volt_is_not_used() {
     let (client, mut volt, open) = keyed(2).await;
-    // One rejected in the clear, one ended with its key.
+    // One is rejected in clear text, one is ended with its key.
     volt.send(call::reject(open[0].0, "idle").unwrap()).await;
     volt.send(Outgoing::server(open[1].0).end(&open[1].1, None).unwrap()).await;
     // This call is answered after both have been read.
@@ -175,7 +175,7 @@ async fn preopened_calls_keep_all_guarantees() {
     for number in 0..50 {
         assert_eq!(soon(client.get(Note::new("n", number))).await.unwrap().number, number);
     }
-    // Dropped: cancelled on the wire.
+    // A dropped call is cancelled on the wire.
     let get = tokio::spawn(client.get(Note::new("wait", 0)).into_future());
     soon(volt.probe.running(1)).await;
     get.abort();

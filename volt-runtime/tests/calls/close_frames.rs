@@ -67,7 +67,7 @@ impl Visit for Line<'_> {
     }
 }
 
-/// A client whose first connection `end` ends after a call was opened. Its next ones are those of
+/// A client whose first connection `end` ends after a call was opened. Its later connections reach
 /// the Volt.
 async fn client_of(
     volt: &Volt,
@@ -95,7 +95,7 @@ async fn client_of(
     NotesClient(channel.unwrap())
 }
 
-/// Runs on one thread, so that the log is that of this test alone.
+/// Runs on one thread, so that the log contains only this test.
 async fn logged(test: impl AsyncFnOnce(Log)) {
     let log = Log::default();
     let guard = tracing::subscriber::set_default(log.clone());

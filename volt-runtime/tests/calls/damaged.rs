@@ -51,7 +51,7 @@ async fn a_key_signed_for_another_nonce_is_rejected() {
 }
 
 #[tokio::test]
-async fn a_damaged_key_exchange_harms_its_call_alone() {
+async fn a_damaged_key_exchange_harms_only_its_call() {
     let (client, mut volt) = RawVolt::start().await;
     for len in [10, 11, 20, 55, 56, 60, 73, 100] {
         let get = tokio::spawn(client.get(Note::default()).into_future());

@@ -1,4 +1,4 @@
-//! The ways to a Volt: proxies, custom connectors, and servers that answer with HTTP.
+//! Connections to a Volt: proxies, custom connectors, and servers that answer with HTTP.
 
 use std::{
     net::SocketAddr,
@@ -73,7 +73,7 @@ fn through(proxy: &str, transport: TransportKind) -> ConnectOptions {
     options
 }
 
-/// The name exists only for the proxy.
+/// Only the proxy can resolve the name.
 #[tokio::test]
 async fn a_proxy_tunnels_both_schemes_and_resolves_the_name() {
     use TransportKind::{Grpc, Websocket};

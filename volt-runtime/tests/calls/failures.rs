@@ -152,7 +152,7 @@ async fn an_unknown_method_is_unimplemented() {
 }
 
 #[tokio::test]
-async fn a_handler_that_panics_ends_its_call_alone() {
+async fn a_handler_that_panics_ends_only_its_call() {
     let (volt, legacy) = (Volt::start().await, Volt::start_legacy().await);
     for client in [in_process().0, volt.client().await, legacy.client().await] {
         let error = soon(client.get(Note::new("panic", 0))).await.unwrap_err();
@@ -248,7 +248,7 @@ async fn a_deadline_ends_the_call_on_both_sides() {
 }
 
 #[tokio::test]
-async fn an_unread_stream_fails_alone_when_its_buffer_is_full() {
+async fn only_the_unread_stream_fails_when_its_buffer_is_full() {
     let volt = Volt::start().await;
     let client = volt.client().await;
     let mut notes = client

@@ -153,7 +153,7 @@ async fn expired_early_and_misdirected_tokens_are_rejected_by_name() {
 }
 
 #[tokio::test]
-async fn a_damaged_key_exchange_harms_its_call_alone() {
+async fn a_damaged_key_exchange_harms_only_its_call() {
     let volt = Volt::start().await;
     let mut client = RawClient::connect(&volt).await;
     let (_, whole) = RawClient::begin(&volt, 1, now(), VOLT_ID);

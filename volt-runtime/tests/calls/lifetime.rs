@@ -1,4 +1,4 @@
-//! Opening, dropping and closing.
+//! Opening, dropping and closing calls and connections.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -106,7 +106,7 @@ async fn a_dropped_call_ends_despite_unread_requests() {
                 let mut echo = client.echo().await.unwrap();
                 echo.send(Note::new("first", 0)).await.unwrap();
                 assert!(soon(echo.message()).await.unwrap().is_some());
-                // The handler reads this message and no more.
+                // The handler reads only this message.
                 echo.send(Note::new("wait", 0)).await.unwrap();
                 for _ in 0..unread {
                     echo.send(Note::new("unread", 0)).await.unwrap();

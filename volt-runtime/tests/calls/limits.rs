@@ -109,7 +109,7 @@ async fn a_long_message_needs_a_session() {
 }
 
 #[tokio::test]
-async fn a_message_that_stalls_ends_its_connection_alone() {
+async fn a_message_that_stalls_ends_only_its_connection() {
     let volt = volt_with(|options| options.message_timeout = Duration::from_millis(50)).await;
     let client = volt.client().await;
     let mut echo = client.echo().await.unwrap();

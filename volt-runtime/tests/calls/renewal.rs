@@ -88,7 +88,7 @@ impl Expiring {
         NotesClient(self.channel.clone())
     }
 
-    /// Rejects the present session, and accepts `next`. No renewal obtains the session `none`.
+    /// Rejects the current session, and accepts `next`. No renewal obtains the session `none`.
     fn expire(&self, next: &str) {
         next.clone_into(&mut self.accepted.lock().unwrap());
     }
@@ -182,7 +182,7 @@ async fn pre_opened_calls_cause_one_renewal() {
 }
 
 #[tokio::test]
-async fn a_failed_renewal_is_reported_to_all_with_its_cause_and_not_repeated_at_once() {
+async fn a_failed_renewal_is_reported_to_all_and_not_repeated_immediately() {
     let volt = Expiring::start(quick()).await;
     let client = volt.client();
     volt.expire("none");
@@ -215,7 +215,7 @@ async fn a_session_rejected_after_its_renewal_is_an_error_without_a_loop() {
     volt.expire("session 2");
     let error = soon(client.get(Note::default())).await.unwrap_err();
     assert_eq!((error.code(), error.executed()), (Code::Unauthenticated, Executed::No));
-    assert_eq!(volt.renewals(), 1, "the next one follows later");
+    assert_eq!(volt.renewals(), 1, "the next renewal follows later");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ fn long(bytes: usize) -> Note {
 }
 
 #[tokio::test]
-async fn a_request_above_the_limit_fails_its_call_alone() {
+async fn a_request_above_the_limit_fails_only_its_call() {
     let (volt, legacy) = (Volt::start().await, Volt::start_legacy().await);
     for volt in [volt, legacy] {
         let client = volt.client_with(|options| options.max_sent_message_size = 10_000).await;

@@ -144,7 +144,7 @@ impl Service for Notes {
                     responses.send(Note::new(&note.text, number)).await?;
                 }
                 match &*note.text {
-                    "refuse" => Err(Status::new(Code::DataLoss, "the rest is gone")),
+                    "refuse" => Err(Status::new(Code::DataLoss, "the rest is discarded")),
                     "wait" => std::future::pending().await,
                     "once" if probe.first.fetch_add(1, Ordering::SeqCst) == 0 => {
                         std::future::pending().await
@@ -286,7 +286,7 @@ impl Volt {
         stopped
     }
 
-    /// The same without a word to its clients, like a crash.
+    /// The same without notifying its clients, like a crash.
     pub(crate) async fn kill(self) -> Stopped {
         let (server, stopped) = self.take_apart();
         drop(server);

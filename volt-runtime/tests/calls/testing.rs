@@ -122,7 +122,7 @@ async fn an_outage_fails_open_calls_and_later_ones_wait_for_its_end() {
     assert_eq!((error.kind(), error.executed()), (ErrorKind::Connection, Executed::Maybe));
     let error = soon(unsent.message()).await.unwrap_err();
     assert_eq!((error.kind(), error.executed()), (ErrorKind::Connection, Executed::No));
-    // The other end sees that they are cancelled.
+    // The other end is notified of the cancellations.
     soon(probe.running(0)).await;
     let state = client.0.watch_state().current();
     assert!(matches!(state, ConnectionState::Reconnecting { .. }), "{state}");
@@ -271,7 +271,7 @@ async fn a_file_that_is_not_a_record_is_refused_with_its_line() {
 }
 
 #[tokio::test]
-async fn a_dropped_call_is_recorded_up_to_there() {
+async fn a_dropped_call_is_recorded_up_to_the_drop() {
     let folder = tempfile::tempdir().unwrap();
     let path = record(&folder, |client| async move {
         let mut list = soon(client.list(Note::new("wait", 1))).await.unwrap();

@@ -134,7 +134,7 @@ fn text_after_the_configuration_is_an_error() {
     ClientConfig::from_json("\u{feff}{ \"volt\": {} } \n").unwrap();
 }
 
-/// As OpenSSL reads them.
+/// OpenSSL accepts them too.
 #[test]
 fn pem_lines_may_have_any_length_and_trailing_blanks() {
     let key = SigningKey::generate_rsa().unwrap();

@@ -30,7 +30,7 @@ async fn errors(answer: fn(&mut Call)) -> [Error; 2] {
     [unary, streamed]
 }
 
-/// As [`errors`], which must be alike.
+/// Like [`errors`], for errors that must all be alike.
 async fn error(answer: fn(&mut Call)) -> Error {
     let [unary, streamed] = errors(answer).await;
     let facts = |error: &Error| (error.kind(), error.code(), error.executed());
@@ -115,7 +115,7 @@ async fn a_session_that_ends_during_a_call_may_have_been_used() {
 
 /// The library for HTTP/2 then resets the stream by itself.
 #[tokio::test]
-async fn an_answer_that_violates_http2_ends_its_call_alone() {
+async fn an_answer_that_violates_http2_ends_only_its_call() {
     let server = Server::start(|mut call| async move {
         if call.single().await.text != "bad" {
             return call.answer(&Note::new("good", 1));
@@ -230,11 +230,11 @@ async fn a_unary_call_has_exactly_one_response() {
 #[tokio::test]
 async fn damaged_messages_are_protocol_errors() {
     for wire in [
-        // Breaks off, within the prefix, behind it, and within the message.
+        // The body breaks off within the prefix, after it, and within the message.
         &[0, 0][..],
         &[0, 0, 0, 0, 9],
         &[0, 0, 0, 0, 9, 1],
-        // An unknown compression flag, and one without an encoding.
+        // An unknown compression flag, and a compressed message without an encoding.
         &[7, 0, 0, 0, 0],
         &[1, 0, 0, 0, 0],
         // Not a note.

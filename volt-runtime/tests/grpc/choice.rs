@@ -11,7 +11,7 @@ use volt_test_support::{Captured, Note, soon};
 
 use crate::{Notes, config, grpc, says, server::Server};
 
-/// The error of connecting to nothing, which names the address.
+/// The error of connecting to a port without a server, which names the address.
 async fn failure(config: &volt_runtime::ClientConfig, transport: TransportKind) -> Error {
     let mut options = ConnectOptions::default();
     options.transport = transport;
@@ -69,7 +69,7 @@ async fn the_log_names_the_chosen_transport() {
         let writer = captured.clone();
         let subscriber =
             tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
-        // For this thread, on which all tasks of the test run.
+        // The subscriber applies to this thread, on which all tasks of the test run.
         let guard = subscriber.set_default();
         failure(&both, wanted).await;
         drop(guard);
@@ -101,7 +101,7 @@ async fn invalid_addresses_are_named() {
     }
 }
 
-/// The legacy protocol exists on the websocket alone.
+/// The legacy protocol exists only on the websocket.
 #[tokio::test]
 async fn an_rsa_key_means_the_websocket() {
     let rsa = SigningKey::generate_rsa().unwrap().to_pem().unwrap().to_string();

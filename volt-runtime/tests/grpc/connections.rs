@@ -1,4 +1,4 @@
-//! Connections that end, and what becomes of their calls.
+//! Connections that end, and the outcome of their calls.
 
 use std::{
     sync::{
@@ -271,7 +271,7 @@ fn silent() -> Connector {
         let (ours, mut theirs) = tokio::io::duplex(1 << 16);
         tokio::spawn(async move {
             greet(&mut theirs).await;
-            // Reads on, and answers nothing.
+            // Keeps reading, and never answers.
             theirs.read_to_end(&mut Vec::new()).await
         });
         Ok(ours)

@@ -31,7 +31,7 @@ fn note() -> Note {
     Note::new("a", 1)
 }
 
-/// One message, and then nothing until the client gives up.
+/// One message, and then nothing until the client times out.
 fn unfinished(call: &mut Call) {
     let mut answer = call.begin();
     answer.send(&note());
@@ -179,7 +179,7 @@ fn facts(error: &Error) -> (Code, Executed) {
     (error.code(), error.executed())
 }
 
-/// The faults that no connection outlives are repeated on the next one.
+/// Faults that end the connection are repeated on the next one.
 #[tokio::test]
 async fn each_fault_ends_its_calls_with_the_right_code() {
     let mut wrong = Vec::new();

@@ -77,13 +77,14 @@ struct Status {
 
 fn frame(request: InvokeRequest) -> TunnelFrame {
     if request.token.is_empty() {
-        // As the published client does: in protobuf, and with the stream's half-close as the only end.
+        // The frames match the published client's: in protobuf, and with the stream's half-close as
+        // the only end.
         assert_eq!((request.json_payload, request.client_end), (None, false));
         let (iv, ciphertext, encoding) = (request.iv, request.payload, Encoding::Protobuf);
         return TunnelFrame::Payload { iv, ciphertext, encoding, end: false };
     }
     let mut via = Via { destinations: request.target_did, ..Via::default() };
-    // As a relay strips itself off the route.
+    // Removes the relay from the route, as a relay does.
     via.arrive(VOLT_ID);
     TunnelFrame::Open { token: request.token, via }
 }
@@ -110,7 +111,7 @@ fn response(frame: TunnelFrame) -> InvokeResponse {
     }
 }
 
-/// Passes one call on to a host.
+/// Forwards one call to a host.
 async fn pass_on(mut call: Call, host: Arc<ServiceHost>, resets: mpsc::UnboundedSender<Reason>) {
     assert_eq!(call.path, INVOKE);
     let tunnel = Tunnel::new(host);

@@ -59,7 +59,7 @@ async fn a_dropped_call_resets_its_stream() {
     })
     .await;
     let client = Notes::connect(&server).await;
-    // Open, with further requests.
+    // The call is open, and more requests may follow.
     let mut echo = soon(client.echo()).await.unwrap();
     soon(echo.send(Note::new("a", 1))).await.unwrap();
     soon(echo.message()).await.unwrap().unwrap();

@@ -126,8 +126,8 @@ impl Call {
         Ok(message.map(|message| Note::decode(message).unwrap()))
     }
 
-    /// As [`request`](Self::request), for a message of any type. Nothing is lost when the future is
-    /// dropped.
+    /// Like [`request`](Self::request), for a message of any type. Nothing is lost when the future
+    /// is dropped.
     pub(crate) async fn message(&mut self) -> Result<Option<BytesMut>, Option<Reason>> {
         loop {
             if self.buffer.len() >= 5 {

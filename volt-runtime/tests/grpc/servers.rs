@@ -22,7 +22,7 @@ async fn service() -> (volt_runtime::server::Server, volt_runtime::ClientConfig,
     (server, config, target)
 }
 
-/// With a token for its host.
+/// The call has a token for the service's host.
 #[tokio::test]
 async fn a_service_at_its_own_address_is_called_there() {
     let (_service, mut config, target) = service().await;

@@ -105,7 +105,7 @@ async fn host_and_port_mean_tls_with_the_volts_authority() {
     soon(connect(&config, crate::grpc())).await.unwrap();
 }
 
-/// It arrived over a connection that was checked.
+/// The chain arrived over a verified connection.
 #[tokio::test]
 async fn the_chain_that_the_volt_issued_is_trusted_too() {
     let (authority, old) = (Authority::new(), Authority::new());
@@ -146,7 +146,7 @@ async fn a_port_without_tls_or_http2_is_explained() {
     let address = tls.start().await;
     says(&failure(&trusting(&address, &authority)).await, &["does not speak HTTP/2"]);
 
-    // And TLS where none is expected.
+    // The reverse: TLS where none is expected.
     let address = Tls::new(authority.issue(&["127.0.0.1"], |_| {})).start().await;
     let config = trusting(&format!("http://{address}"), &authority);
     let error = soon(connect(&config, crate::grpc())).await.unwrap_err();
@@ -154,7 +154,7 @@ async fn a_port_without_tls_or_http2_is_explained() {
 }
 
 #[tokio::test]
-async fn the_clients_certificate_is_shown_where_it_is_required() {
+async fn the_client_presents_its_certificate_if_it_is_required() {
     let authority = Authority::new();
     let mut tls = Tls::new(authority.issue(&["127.0.0.1"], |_| {}));
     tls.clients = Some(authority.pem());
@@ -165,7 +165,7 @@ async fn the_clients_certificate_is_shown_where_it_is_required() {
     says(&failure(&config).await, &["does not accept", "`credential.cert`"]);
     authority.certify(&mut config);
     works(&config).await;
-    // Where it is not asked for, it is not in the way.
+    // A certificate that is not requested does no harm.
     let address = Tls::new(authority.issue(&["127.0.0.1"], |_| {})).start().await;
     config.volt.address = Some(address);
     works(&config).await;

@@ -67,9 +67,7 @@ fn fetch(version: &str, npm: &mut Command) -> anyhow::Result<Found> {
     npm.args(["pack", "--loglevel=error", "--ignore-scripts", &format!("{PACKAGE}@{version}")]);
     npm.arg("--pack-destination").arg(folder.path());
     process::output(npm).with_context(|| {
-        format!(
-            "{PACKAGE}@{version} cannot be fetched from npm; a folder or a tarball does as well"
-        )
+        format!("{PACKAGE}@{version} cannot be fetched from npm; use a folder or a tarball instead")
     })?;
     let [tarball] = &tree::files_below(folder.path())?[..] else {
         bail!("npm fetched no tarball of {PACKAGE}@{version}");
@@ -104,7 +102,7 @@ fn tarball(path: &Path) -> anyhow::Result<Texts> {
     let reader: Box<dyn Read> =
         if zipped { Box::new(flate2::read::GzDecoder::new(open()?)) } else { Box::new(open()?) };
     let mut texts = Texts::new();
-    let unreadable = || format!("{} is no tarball, or damaged", path.display());
+    let unreadable = || format!("{} is not a tarball, or damaged", path.display());
     let bounded = Bounded { reader, left: MAX_TARBALL };
     for entry in tar::Archive::new(bounded).entries().with_context(unreadable)? {
         let mut entry = entry.with_context(unreadable)?;

@@ -18,9 +18,9 @@ type Types = BTreeMap<String, String>;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Sharing {
     module: String,
-    /// The types that are two now, by full names.
+    /// The types that are separate now, by full names.
     apart: Vec<String>,
-    /// The types that are one now.
+    /// The types that are shared now.
     joined: Vec<String>,
 }
 

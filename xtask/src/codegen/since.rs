@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn elements_are_as_old_as_the_versions_that_have_them() {
+    fn elements_date_from_the_first_version_that_has_them() {
         let root = tempfile::tempdir().unwrap();
         for (version, body) in [
             ("1.0.0", "message M { int32 a = 1; int32 d = 4; }"),

@@ -49,7 +49,7 @@ fn fresh_output_passes_the_check() {
 }
 
 #[test]
-fn a_check_shows_what_is_stale() {
+fn a_check_shows_stale_files() {
     let root = repository();
     let module = root.path().join(GENERATED).join("p/v1/clock/mod.rs");
     let text = read(&module).unwrap();

@@ -31,7 +31,8 @@ const UNSEEN: &str = "not seen: advisories that are not in xtask/src/deny/adviso
 
 struct Workspace {
     folder: &'static str,
-    /// The checks of cargo-deny. Without any, the workspace is not ours: a vulnerable version is only printed.
+    /// The checks of cargo-deny. Without checks, the workspace is not ours: a vulnerable version is
+    /// only printed.
     checks: &'static [&'static str],
 }
 

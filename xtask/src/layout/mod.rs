@@ -74,7 +74,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     print_table(root, &files, faults)?;
     if args.check && faults > 0 {
-        bail!("{faults} faults in the layout of the code, listed above");
+        bail!("the layout of the code has {faults} faults, listed above");
     }
     Ok(())
 }

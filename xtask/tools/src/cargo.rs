@@ -48,7 +48,8 @@ impl Programs {
         let messages = printed.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         let mut programs = HashMap::new();
         for message in messages {
-            let message: Value = serde_json::from_slice(message).context("cargo prints JSON")?;
+            let message: Value =
+                serde_json::from_slice(message).context("the output of cargo is not JSON")?;
             let target = message["target"]["name"].as_str();
             if let (Some(target), Some(program)) = (target, message["executable"].as_str()) {
                 programs.insert(target.to_owned(), program.into());

@@ -13,5 +13,8 @@ use anyhow::Context as _;
 
 /// The root of the workspace.
 pub fn root() -> anyhow::Result<&'static Path> {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).context("xtask/tools has a workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .context("xtask/tools is not in a workspace")
 }

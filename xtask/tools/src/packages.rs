@@ -31,7 +31,7 @@ pub fn npm_install(source: &Path, work: &Path) -> anyhow::Result<()> {
 pub fn npm_version(source: &Path, package: &str) -> anyhow::Result<String> {
     let path = source.join("package.json");
     let manifest = fs::read(&path).with_context(|| path.display().to_string())?;
-    let manifest: Value = serde_json::from_slice(&manifest).context("package.json is JSON")?;
+    let manifest: Value = serde_json::from_slice(&manifest).context("package.json is not JSON")?;
     match manifest["dependencies"][package].as_str() {
         Some(version) => Ok(version.to_owned()),
         None => bail!("{} does not depend on {package}", path.display()),
@@ -39,7 +39,7 @@ pub fn npm_version(source: &Path, package: &str) -> anyhow::Result<String> {
 }
 
 /// Creates a Python virtual environment in `work` with the packages of `source`'s `requirements.txt`,
-/// unless it is there. Returns the text of that file.
+/// unless it exists. Returns the text of that file.
 ///
 /// The file must list every package: pip does not resolve dependencies here.
 pub fn pip_install(source: &Path, work: &Path) -> anyhow::Result<String> {

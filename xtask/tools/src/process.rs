@@ -39,7 +39,7 @@ pub fn output(command: &mut Command) -> anyhow::Result<Vec<u8>> {
 pub struct Running(Child);
 
 impl Running {
-    /// Starts a program and waits for its first line, which says that it is ready.
+    /// Starts a program and waits for its first line, which reports that it is ready.
     pub fn start(command: Command, log: &Path) -> anyhow::Result<Self> {
         let ready = || Ok(fs::read_to_string(log)?.contains('\n').then_some(()));
         let (running, ()) = Self::start_until(command, log, START_TIMEOUT, ready)?;

@@ -1,7 +1,7 @@
 //! The published Volt clients, which the interop tests and the benchmarks run.
 //!
-//! Their packages are pinned below `tests/interop/clients`, beside the glue that both kinds of program
-//! use: `client.mjs`, `volt_calls.py` and the library of the Rust package.
+//! Their packages are pinned below `tests/interop/clients`, beside the adapters that both kinds of
+//! program use: `client.mjs`, `volt_calls.py` and the library of the Rust package.
 
 use std::{
     ffi::OsString,
@@ -34,7 +34,7 @@ pub struct Web {
 }
 
 impl Web {
-    /// Installs the client and its glue below `target/clients`, unless they are there.
+    /// Installs the client and its adapter below `target/clients`, unless they are installed.
     pub fn install(root: &Path) -> anyhow::Result<Self> {
         let (source, folder) = (source(root, "js"), root.join("target/clients/js"));
         npm_install(&source, &folder)?;
@@ -85,7 +85,7 @@ impl Grpc {
         copy(program, &self.folder)
     }
 
-    /// The arguments of Node that run a program. A package causes a warning, which is hidden.
+    /// The arguments of Node that run a program. One package prints a warning, which is hidden.
     pub fn arguments(program: PathBuf) -> Vec<OsString> {
         vec!["--no-deprecation".into(), program.into()]
     }
@@ -98,7 +98,7 @@ fn documents(root: &Path) -> PathBuf {
 
 /// Copies a program, or a file that it reads, to where Node finds the packages that it imports.
 fn copy(program: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
-    let name = program.file_name().context("a program has a name")?;
+    let name = program.file_name().context("the path of the program has no file name")?;
     let copy = folder.join(name);
     fs::copy(program, &copy).with_context(|| format!("{} cannot be copied", copy.display()))?;
     Ok(copy)
@@ -115,22 +115,23 @@ pub struct Python {
 }
 
 impl Python {
-    /// Installs the client below `target/clients`, unless it is there.
+    /// Installs the client below `target/clients`, unless it is installed.
     pub fn install(root: &Path) -> anyhow::Result<Self> {
         let (glue, folder) = (source(root, "python"), root.join("target/clients/python"));
         let requirements = pip_install(&glue, &folder)?;
         let version = requirements.lines().find_map(|line| line.strip_prefix("volt_client_web=="));
-        let version = version.context("requirements.txt pins volt_client_web")?.trim();
+        let version = version.context("requirements.txt does not pin volt_client_web")?.trim();
         let name = format!("volt_client_web {version} (Python)");
         Ok(Self { name, program: folder.join("bin/python"), glue })
     }
 
-    /// The interpreter's arguments that run a program. The client causes warnings, which are hidden.
+    /// The interpreter's arguments that run a program. The client prints warnings, which are
+    /// hidden.
     pub fn arguments(program: PathBuf) -> Vec<OsString> {
         vec!["-W".into(), "ignore".into(), program.into()]
     }
 
-    /// The environment in which a program finds the glue.
+    /// The environment in which a program finds the adapter.
     pub fn environment(&self) -> Vec<(&'static str, OsString)> {
         vec![("PYTHONPATH", self.glue.clone().into())]
     }

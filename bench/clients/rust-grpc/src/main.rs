@@ -1,4 +1,4 @@
-//! The work of the benchmarks with the published Rust client for gRPC, `volt-client-grpc`.
+//! Runs the work of the benchmarks with the published Rust client for gRPC, `volt-client-grpc`.
 //!
 //! It is the same work as in `bench/load/src/bin/sdk`, as far as the client has methods for it: unary calls,
 //! and connections with one call each.

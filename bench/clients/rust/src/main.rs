@@ -1,6 +1,6 @@
-//! The work of the benchmarks with the published Rust client, `volt-client-rs`.
+//! Runs the work of the benchmarks with the published Rust client, `volt-client-rs`.
 //!
-//! The client logs every call to the standard output, which is best discarded.
+//! The client logs every call to standard output, which should be discarded.
 
 mod work;
 

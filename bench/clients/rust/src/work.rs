@@ -21,7 +21,7 @@ const UPLOAD: &str = "/tdx.volt_api.volt.v1.FileAPI/UploadFile";
 const SUBSCRIBE: &str = "/tdx.volt_api.volt.v1.WireAPI/SubscribeWire";
 const PUBLISH: &str = "/tdx.volt_api.volt.v1.WireAPI/PublishWire";
 
-/// The client, whose methods take it by `&mut`. It is locked only while a call is opened.
+/// The client, whose methods require `&mut self`. It is locked only while a call is opened.
 pub type Shared = Arc<Mutex<VoltClient>>;
 
 async fn open(client: &Shared, path: &str) -> Result<Call> {

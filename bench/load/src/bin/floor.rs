@@ -64,7 +64,8 @@ async fn echo(load: &Load) -> Result<Measured> {
         let mut span = None;
         while Instant::now() < end {
             stream.next().await.context("the server has closed")??;
-            let (now, sent_at) = (Instant::now(), sent.pop_front().context("nothing was sent")?);
+            let (now, sent_at) =
+                (Instant::now(), sent.pop_front().context("the server sent one message too many")?);
             if now >= begin {
                 span.get_or_insert_with(|| Span::start(load));
                 done += 1;
@@ -78,7 +79,7 @@ async fn echo(load: &Load) -> Result<Measured> {
     let (span, mut latencies, done) = tokio::select! {
         biased;
         received = receiving => received?,
-        sent = sending => bail!("nothing can be sent any more: {sent:?}"),
+        sent = sending => bail!("sending failed: {sent:?}"),
     };
     let mut measured = span.unwrap_or_else(|| Span::start(load)).finish(done, 0);
     measured.latency = Latency::of(&mut latencies);

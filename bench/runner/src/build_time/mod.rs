@@ -65,7 +65,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints what whole programs cost, from one service to everything, and a program with tonic.
+/// Prints the build costs of whole programs, from one service to all features, and of a program
+/// with tonic.
 fn whole_programs(
     root: &Path,
     set: &FileDescriptorSet,

@@ -59,7 +59,7 @@ fn introduction(results: &Results) -> String {
     let extent = match results.extent {
         Extent::Full => "",
         Extent::Quick => " This was a quick run, with fewer and shorter measurements.",
-        Extent::Smoke => " This was a smoke run; its numbers mean nothing.",
+        Extent::Smoke => " This was a smoke run; its numbers are meaningless.",
     };
     format!(
         "Written by `{}` on {} ({} cores), {}.{extent} {pinned} The peers take turns, each as a new process, \

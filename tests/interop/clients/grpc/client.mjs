@@ -1,4 +1,4 @@
-// Glue around the published JavaScript client for gRPC.
+// Adapter for the published JavaScript client for gRPC.
 
 import grpc from "@grpc/grpc-js";
 import { SyncProvider, VoltClient } from "@tdxvolt/volt-client-grpc";
@@ -78,7 +78,7 @@ export function canonical(value) {
   if (value === null || typeof value !== "object") return value;
   const oneofs = new Set();
   for (const [name, member] of Object.entries(value)) {
-    // The member that is set may have a default value, which counts.
+    // A member that is set counts even if it has a default value.
     if (name !== member && typeof member === "string" && Object.hasOwn(value, member)) {
       oneofs.add(name).add(member);
     }

@@ -46,7 +46,7 @@ const methods = {
   },
 
   Converse(call, request) {
-    // Its own end is not the last that the host hears of a call.
+    // A call can still receive messages after the host has ended it.
     if (call.isOver) return;
     call.isOver = !request || request.text === "end";
     call.sendResponse(request ? { text: request.text } : { text: "end" });
@@ -54,7 +54,7 @@ const methods = {
   }
 };
 
-// With an identity of its own: the Volt finds a host by its identity.
+// The host has its own identity, because the Volt finds a host by its identity.
 const { volt } = JSON.parse(readFileSync(argv[2], "utf8"));
 const client = await connect({ client_name: "host", volt });
 const service_description = {
@@ -91,7 +91,7 @@ const tokens = new Map();
 client.on("invoke_request", async (call) => {
   const name = call.methodName.split("/").pop();
   call.methodDescriptor = descriptors[name];
-  // Take what arrives while the Volt is asked.
+  // Accept messages that arrive while the Volt is queried.
   const messages = [call.payload];
   const take = () => {
     while (call.identity && messages.length > 0) methods[name](call, messages.shift());

@@ -1,4 +1,4 @@
-// Glue around the published JavaScript client, for the interop tests and the benchmarks.
+// Adapter for the published JavaScript client, for the interop tests and the benchmarks.
 //
 // The environment variable VOLT_CLIENT_BUILD selects the client's build, `js` (the default) or `wasm`.
 

@@ -1,4 +1,4 @@
-"""Glue around the published Python client, for the interop tests and the benchmarks."""
+"""Adapter for the published Python client, for the interop tests and the benchmarks."""
 
 import asyncio
 import json

@@ -61,8 +61,8 @@ pub async fn main<C: Client>() {
     finish(run::<C>().await)
 }
 
-/// Prints a result in the form that `cargo xtask` reads, and ends the process. Not every client can be
-/// closed; its tasks end with the process.
+/// Prints a result in the form that `cargo xtask` reads, and ends the process. Some clients cannot
+/// be closed; their tasks end with the process.
 pub fn finish(result: Result<Value>) -> ! {
     match result {
         Ok(result) => {

@@ -91,7 +91,7 @@ fn mirror() -> anyhow::Result<String> {
     let mut apt = Command::new("apt-get");
     apt.args(["indextargets", "--no-release-info"]);
     apt.args(["--format", "$(RELEASE) $(REPO_URI)", "Created-By: Packages"]);
-    let targets = String::from_utf8(output(&mut apt)?).context("apt prints text")?;
+    let targets = String::from_utf8(output(&mut apt)?).context("the output of apt is not UTF-8")?;
     let of_release = |line: &str| line.strip_prefix(codename)?.strip_prefix(' ').map(str::to_owned);
     targets.lines().find_map(of_release).context("apt has no package source for this release")
 }

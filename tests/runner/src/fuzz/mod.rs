@@ -72,8 +72,8 @@ fn targets(source: &Path) -> anyhow::Result<Vec<String>> {
     Ok(targets)
 }
 
-/// The longest input, in bytes. Targets in which a few bytes are a whole call or a whole .proto file get
-/// shorter inputs, and so more of them.
+/// The longest input, in bytes. Targets in which a few bytes are a whole call or a whole .proto
+/// file have shorter, and therefore more, inputs.
 fn max_len(target: &str) -> u32 {
     match target {
         "client" | "documents" | "invoke" | "provider" | "proto" | "router" | "server" | "sql" => {
@@ -130,6 +130,6 @@ impl Fuzz<'_> {
             printed.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
         executions
             .and_then(|count| count.trim().parse().ok())
-            .context("libFuzzer prints the number of executed units")
+            .context("libFuzzer did not print the number of executed units")
     }
 }

@@ -117,7 +117,7 @@ fn inputs(root: &Path, names: &[String]) -> anyhow::Result<Vec<Input>> {
     names.iter().map(|name| find(name).with_context(|| format!("unknown input {name:?}"))).collect()
 }
 
-/// Builds the Volt and the clients' programs. This SDK's comes first.
+/// Builds the Volt and the clients' programs. This SDK's outcome comes first.
 fn build(root: &Path) -> anyhow::Result<(PathBuf, [Client; 2])> {
     // The same features as for the interop scenarios, so that nothing is built twice.
     let mut command = cargo::build(root);

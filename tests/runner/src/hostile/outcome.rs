@@ -29,7 +29,7 @@ pub(super) struct Seen {
 #[derive(Deserialize)]
 #[serde(tag = "is", rename_all = "lowercase")]
 enum Call {
-    /// With the right answer.
+    /// The call returned the right answer.
     Answered {
         ms: u64,
     },
@@ -37,7 +37,7 @@ enum Call {
     Done {
         ms: u64,
     },
-    /// With an answer that the Volt never sent.
+    /// The call returned an answer that the Volt never sent.
     Wrong {
         what: String,
         ms: u64,
@@ -50,7 +50,7 @@ enum Call {
     Panic {
         ms: u64,
     },
-    /// Not within the time limit.
+    /// The call did not end within the time limit.
     Hang {
         ms: u64,
     },
@@ -129,7 +129,8 @@ impl fmt::Display for Call {
     }
 }
 
-/// A duration in milliseconds. Below two seconds it means little, because several trials run at once.
+/// A duration in milliseconds. Durations below two seconds are not significant, because several
+/// trials run concurrently.
 struct Time(u64);
 
 impl fmt::Display for Time {

@@ -161,7 +161,7 @@ pub(super) struct Built {
 impl Built {
     /// The commands of the hosts that some scenarios call, with the names of their logs. Each prints `online`.
     pub(super) fn hosts(&self, config: &Path) -> anyhow::Result<[(&'static str, Command); 2]> {
-        let sdk = self.clients.last().context("the SDK is the last client")?;
+        let sdk = self.clients.last().context("there is no client of the SDK")?;
         let mut grpc = Command::new("node");
         grpc.args(&self.grpc_host).arg(config);
         Ok([("host", sdk.command(config, "host")), ("grpc-host", grpc)])

@@ -1,8 +1,8 @@
 //! `cargo xtask interop`: the published clients and this SDK run the same scenarios on one Volt.
 //!
 //! Each client has a program that runs one scenario of `tests/interop/scenarios.json` and prints the
-//! result as JSON. Every result must match the scenario and the other clients' results. The published
-//! clients thus test the embedded Volt, and the Volt tests this SDK.
+//! result as JSON. Every result must match the scenario and the other clients' results. This way,
+//! the published clients test the embedded Volt, and the Volt tests this SDK.
 
 pub(crate) mod clients;
 mod scenario;
@@ -38,11 +38,11 @@ pub(crate) struct Args {
     /// Use another Volt: the path of a client configuration.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// A client configuration with RSA keys, for clients that speak the legacy protocol. With --config
-    /// alone, those clients are skipped.
+    /// A client configuration with RSA keys, for clients that speak the legacy protocol. With only --config,
+    /// those clients are skipped.
     #[arg(long, value_name = "FILE", requires = "config")]
     legacy_config: Option<PathBuf>,
-    /// A client configuration through a relay. With --config alone, the clients that use one are skipped.
+    /// A client configuration through a relay. With only --config, the clients that use one are skipped.
     #[arg(long, value_name = "FILE", requires = "config")]
     relayed_config: Option<PathBuf>,
     /// Connect to the embedded Volt over TLS. Clients without TLS are skipped.
@@ -79,7 +79,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         legacy: args.legacy_config.clone(),
     });
     let configs = volt.as_ref().map(Volt::configs).or(given.as_ref());
-    let configs = configs.context("there is a Volt or a configuration")?;
+    let configs = configs.context("there is neither a Volt nor a configuration")?;
     let environment = |command: &mut Command| {
         // The published clients do not read all certificates from the configuration.
         if let Some(authorities) = volt.as_ref().and_then(Volt::authorities) {

@@ -24,7 +24,7 @@ pub(super) fn load(root: &Path) -> anyhow::Result<Vec<Scenario>> {
 impl Scenario {
     /// Compares a client's result with the expected one and with those of earlier clients.
     ///
-    /// A member that is `null` is one that the client cannot report.
+    /// A member is `null` if the client cannot report it.
     pub(super) fn compare(&mut self, result: Value) -> anyhow::Result<()> {
         let Value::Object(result) = result else { bail!("the result is not an object: {result}") };
         let missing = self.expected.keys().find(|name| !result.contains_key(*name));

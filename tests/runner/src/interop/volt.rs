@@ -94,7 +94,7 @@ impl Volt {
     }
 }
 
-/// Ignores an error if it says that the file does not exist.
+/// Ignores the error of a file that does not exist.
 fn absent(outcome: io::Result<()>) -> io::Result<()> {
     outcome.or_else(|error| match error.kind() {
         io::ErrorKind::NotFound => Ok(()),

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_have_the_size_of_a_chunk_and_make_the_update_again() {
+    fn pieces_have_the_size_of_a_chunk_and_form_the_update() {
         for (length, count) in [(0, 1), (1, 1), (CHUNK, 1), (CHUNK + 1, 2), (3 * CHUNK, 3)] {
             let pieces = cut(length);
             assert_eq!(pieces.len(), count, "{length}");

@@ -59,7 +59,7 @@ enum Pace {
     Batched,
     /// At once. Later updates wait for the delay again.
     Urgent,
-    /// At once, because the call is to end.
+    /// Immediately, because the call is ending.
     Stopping,
 }
 
@@ -67,7 +67,7 @@ enum Pace {
 #[derive(Debug)]
 pub struct Exchange {
     settings: Settings,
-    /// The state of the call. Each begins with a new one.
+    /// The state of the call. Each call begins with a new state.
     call: Current,
     /// Set by the settings, or by the Volt during this call or the one before.
     read_only: bool,
@@ -124,7 +124,7 @@ impl Exchange {
         self.edits = edits;
     }
 
-    /// A call was opened. `vector` is the document's state vector.
+    /// Called when a call was opened. `vector` is the document's state vector.
     pub fn opened(&mut self, now: Instant, vector: Vec<u8>) {
         self.read_only = self.settings.read_only;
         let start = SyncDocumentStart::default()
@@ -142,8 +142,8 @@ impl Exchange {
         };
     }
 
-    /// The call has ended. `clean` is set if the Volt ended it after the half-close: it has then processed
-    /// every message.
+    /// The call has ended. `clean` is set if the Volt ended the call after the half-close: it has
+    /// then processed every message.
     pub fn closed(&mut self, clean: bool) {
         if clean && self.pace == Pace::Stopping {
             self.acknowledge(Some(self.sent));
@@ -151,9 +151,9 @@ impl Exchange {
         self.call = Current::default();
     }
 
-    /// The document was changed here. Called while the document is locked, as [`answer`](Self::answer)
-    /// is, so that each update is either in the answer or comes after it. An empty update stands for one
-    /// that cannot be written.
+    /// Called after the document was changed here. Called while the document is locked, as
+    /// [`answer`](Self::answer) is, so that each update is either in the answer or comes after it. An
+    /// empty update stands for one that cannot be written.
     pub fn changed(&mut self, now: Instant, update: Vec<u8>) {
         self.edits += 1;
         if matches!(self.call.phase, Phase::Sending | Phase::Live) && !self.read_only {
@@ -193,7 +193,7 @@ impl Exchange {
             && self.call.own_state.is_none()
     }
 
-    /// Returns the time for what waits to be sent, over the slowest connection.
+    /// Returns the time in which the slowest connection sends everything that waits.
     pub fn drain_time(&self) -> Duration {
         let handshake = if self.call.phase == Phase::Live { Duration::ZERO } else { PATIENCE };
         let sending = self.call.update.as_ref().map_or(0, Chunks::left);
@@ -204,7 +204,7 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// When the call must be ended.
+    /// Fails if the call must be ended.
     pub fn receive(&mut self, now: Instant, message: SyncDocumentResponse) -> Result<()> {
         if self.call.phase == Phase::Closed {
             return Ok(());
@@ -243,7 +243,7 @@ impl Exchange {
                 {
                     self.apply(update);
                 }
-                // Before all of the answer was sent, it is not acknowledged.
+                // An answer that is not completely sent cannot be acknowledged.
                 if state == SyncState::Done
                     && self.call.phase == Phase::Sending
                     && self.call.update.is_none()
@@ -261,7 +261,7 @@ impl Exchange {
                     self.call.actions.push_back(Action::Awareness(update));
                 }
             }
-            // Unknown, or of a later API.
+            // The message is unknown, or belongs to a later API.
             _ => {}
         }
         Ok(())
@@ -305,17 +305,18 @@ impl Exchange {
         self.call.update = Some(Chunks::new(SyncState::Done, update, self.settings.chunk));
     }
 
-    /// The Volt has this many of the local updates.
+    /// Notes that the Volt has this many of the local updates.
     pub fn acknowledge(&mut self, edits: Option<u64>) {
         let edits = if self.read_only { edits.map(|_| 0) } else { edits };
         self.acknowledged = self.acknowledged.max(edits);
     }
 
-    /// Returns the next message to send, if there is one. Called when the call can take it.
+    /// Returns the next message to send, if there is one. Call it when the call has room for a
+    /// message.
     ///
     /// # Errors
     ///
-    /// When the call must be ended.
+    /// Fails if the call must be ended.
     pub fn next_message(&mut self, now: Instant) -> Result<Option<SyncDocumentRequest>> {
         if self.call.start.is_some() {
             return Ok(self.call.start.take());
@@ -380,7 +381,7 @@ impl Exchange {
         self.call.outbox.due(delay, self.settings.chunk)
     }
 
-    /// Returns when [`expired`](Self::expired) is to be called, or something is to be sent.
+    /// Returns when [`expired`](Self::expired) must be called, or a message must be sent.
     pub fn next_timeout(&self) -> Option<Instant> {
         match self.call.phase {
             Phase::Live if self.call.update.is_none() => self.batch_due(),
@@ -392,7 +393,7 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// When the Volt has not answered in time: the call must be ended.
+    /// Fails if the Volt has not answered in time. The call must then be ended.
     pub fn expired(&mut self, now: Instant) -> Result<()> {
         if self.call.deadline.is_none_or(|deadline| now < deadline) {
             return Ok(());

@@ -6,7 +6,7 @@ use volt_runtime::{Error, ErrorKind, Result};
 
 use crate::documents::updates;
 
-/// The number of updates that are kept apart.
+/// The number of updates that are kept separately.
 const COUNT: usize = 256;
 /// The maximum size of the kept updates, in bytes.
 const MOST: usize = 64 << 20;
@@ -69,7 +69,7 @@ impl Outbox {
         if self.bytes >= size { Some(since) } else { since.checked_add(delay) }
     }
 
-    /// Takes all updates, as one.
+    /// Takes all updates, merged into one.
     pub(super) fn take(&mut self) -> Result<Option<Vec<u8>>> {
         self.merge()?;
         let update = self.updates.pop();

@@ -45,7 +45,8 @@ pub struct Checked {
 #[derive(Debug, Default)]
 struct Received {
     insertions: IdSet,
-    /// Includes the deletions that follow from the insertions. Known after the update is applied.
+    /// Includes the deletions that follow from the insertions. This is known after the update is
+    /// applied.
     deletions: IdSet,
 }
 
@@ -75,7 +76,7 @@ impl Replica {
             caught(|| updates::of_transaction(transaction)).unwrap_or_default()
         };
         let noted = Arc::clone(&gapped);
-        // Not as an update of the library, which cannot be read if it has a gap.
+        // Do not use the library's update, which cannot be read if it has a gap.
         transaction.observe_transaction_cleanup(origin.clone(), move |transaction, _| {
             lock(&noted).note(transaction);
             let (insertions, deletions) = (transaction.insert_set(), transaction.delete_set());
@@ -116,7 +117,7 @@ impl Replica {
     ///
     /// # Errors
     ///
-    /// When the update cannot be applied, or only in part.
+    /// Fails if the update cannot be applied, or only in part.
     pub fn apply(&self, mut transaction: TransactionMut<'_>, update: Checked) -> Result<()> {
         let Checked { update, summary } = update;
         lock(&self.nesting).admit(&transaction, summary).map_err(unfit)?;
@@ -143,9 +144,10 @@ impl Replica {
 ///
 /// # Errors
 ///
-/// When it does not decode, or would need too much memory.
+/// Fails if the update does not decode, or would need too much memory.
 pub fn decode(update: &[u8]) -> Result<Checked> {
-    // Before the library, which recurses as deep as an update is nested: nothing catches that.
+    // Check this before the library reads the update: its recursion is as deep as the nesting, and
+    // a stack overflow cannot be caught.
     let max_cost = SMALL.saturating_add(FOR_EACH.saturating_mul(update.len() as u64));
     let summary = updates::check(update, max_cost).map_err(unfit)?;
     match caught(|| Update::decode_v2(update)) {
@@ -159,7 +161,7 @@ pub fn decode(update: &[u8]) -> Result<Checked> {
 ///
 /// # Errors
 ///
-/// When the state vector does not decode.
+/// Fails if the state vector does not decode.
 pub fn beyond(transaction: &impl ReadTxn, vector: &[u8]) -> Result<Vec<u8>> {
     let vector = if vector.is_empty() {
         StateVector::default()
@@ -196,13 +198,13 @@ fn unfit(reason: Unfit) -> Error {
             "the Volt sent an update of the document that needs too much memory for its size",
         ),
         Unfit::TooDeep => {
-            Error::protocol("the Volt sent an update of the document that is nested too deep")
+            Error::protocol("the Volt sent an update of the document that is nested too deeply")
         }
     }
 }
 
 fn unwritable() -> Error {
-    Error::protocol("the document cannot be written: it has taken a damaged update")
+    Error::protocol("the document cannot be written, because a damaged update was applied to it")
 }
 
 #[cfg(test)]

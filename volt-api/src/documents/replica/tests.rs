@@ -55,7 +55,7 @@ fn edits_behind_a_gap_reach_the_volt() {
 }
 
 #[test]
-fn values_that_are_nested_too_deep_are_an_error() {
+fn values_that_are_nested_too_deeply_are_an_error() {
     let nested = |depth: usize| {
         let columns: [&[u8]; 9] = [&[], &[1], &[], &[], &[0x08], &[1, b'r', 1], &[1], &[], &[1]];
         let mut update = vec![0];
@@ -88,7 +88,7 @@ fn nest(doc: &Doc, depth: usize) {
 }
 
 #[test]
-fn shared_types_that_are_nested_too_deep_in_steps_are_an_error() {
+fn shared_types_nested_too_deeply_step_by_step_are_an_error() {
     let volt = Doc::new();
     let doc = Doc::new();
     let (replica, _) = observe(&doc);
@@ -99,7 +99,7 @@ fn shared_types_that_are_nested_too_deep_in_steps_are_an_error() {
     });
     let applied = applied.count();
     assert_eq!(applied, 10);
-    // Content that others have deleted again does not count.
+    // Content that others have deleted meanwhile does not count.
     let map = volt.get_or_insert_map("map");
     map.remove(&mut volt.transact_mut(), "child");
     apply(&replica, &whole(&volt)).unwrap();

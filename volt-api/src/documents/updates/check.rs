@@ -1,7 +1,8 @@
 //! Checks of updates that others send, before the Yjs library reads them.
 //!
 //! That library allocates as much as an update announces, recurses as deep as its values are nested, and
-//! computes with numbers that may overflow. The checks read an update as it would, without keeping it.
+//! computes with numbers that may overflow. The checks read an update as the library would, without
+//! keeping it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -40,7 +41,7 @@ pub enum Unfit {
     Malformed,
     /// It needs more memory than is permitted.
     TooLarge,
-    /// It nests its values or the document's shared types too deep.
+    /// It nests its values or the document's shared types too deeply.
     TooDeep,
 }
 
@@ -56,7 +57,7 @@ impl From<Malformed> for Unfit {
 ///
 /// # Errors
 ///
-/// When the library must not read it.
+/// Fails if the library cannot read the update safely.
 pub fn check(update: &[u8], max_cost: u64) -> Result<Summary> {
     let mut walk = Walk::new(update, max_cost)?;
     walk.update()?;
@@ -74,7 +75,7 @@ pub(super) fn blocks(update: &[u8]) -> Result<HashMap<u64, Vec<Block>>> {
 ///
 /// # Errors
 ///
-/// When the library must not read it.
+/// Fails if the library cannot read the update safely.
 pub fn check_state_vector(state_vector: &[u8]) -> Result<()> {
     let mut bytes = Bytes::new(state_vector);
     let clients = bytes.length()?;
@@ -359,7 +360,7 @@ impl Block {
     }
 }
 
-/// The blocks of an update, to find how deep its shared types are nested.
+/// The blocks of an update, to determine how deeply its shared types are nested.
 #[derive(Debug, Default)]
 struct Types {
     clients: HashMap<u64, Vec<Block>>,
@@ -374,7 +375,7 @@ impl Types {
 
     /// Returns the deepest nesting, counted from roots and from blocks that the update lacks.
     fn nesting(mut self) -> u32 {
-        // A few types cannot be nested too deep.
+        // A few types cannot be nested too deeply.
         if self.count <= FEW_TYPES {
             return self.count;
         }
@@ -399,7 +400,8 @@ impl Types {
         (clock - block.clock < block.length.max(1)).then_some(((client, block.clock), block.place))
     }
 
-    /// Returns the depth of a block. Hostile updates have circles, which count as found.
+    /// Returns the depth of a block. Hostile updates may contain cycles, whose blocks count as
+    /// already visited.
     fn depth(&self, start: Id, depths: &mut HashMap<Id, u32>) -> u32 {
         let mut path = Vec::new();
         let mut next = Some(start);

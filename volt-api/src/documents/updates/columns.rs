@@ -83,12 +83,12 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// Bytes with their number of repetitions. The last one repeats without end.
+/// Bytes with their number of repetitions. The last one repeats indefinitely.
 #[derive(Debug)]
 pub(super) struct Flags<'a> {
     bytes: Bytes<'a>,
     value: u8,
-    /// `None` means without end.
+    /// `None` means indefinitely.
     left: Option<u64>,
 }
 
@@ -113,7 +113,7 @@ impl<'a> Flags<'a> {
     }
 }
 
-/// Numbers, a repeated one with its number of repetitions.
+/// Numbers, each repeated one with its number of repetitions.
 #[derive(Debug)]
 pub(super) struct Numbers<'a> {
     bytes: Bytes<'a>,
@@ -141,7 +141,7 @@ impl<'a> Numbers<'a> {
     }
 }
 
-/// Numbers as differences, a repeated difference with its number of repetitions.
+/// Numbers as differences, each repeated difference with its number of repetitions.
 #[derive(Debug)]
 pub(super) struct Differences<'a> {
     bytes: Bytes<'a>,

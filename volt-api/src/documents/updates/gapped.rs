@@ -1,4 +1,4 @@
-//! Documents that have changes of a client, but lack earlier ones.
+//! Tracks documents that have changes of a client but lack earlier ones.
 //!
 //! The library cuts the part that a document has out of a block. If the block begins before that part,
 //! the remaining piece points to memory that is freed. No honest client sends such a block: what follows
@@ -13,12 +13,12 @@ use super::{
     writer::{beyond, encode, gaps},
 };
 
-/// The clients of whose changes a document lacks earlier ones, and some of whom it has lacked them.
+/// The clients with gaps in a document's changes, including some whose gaps were filled later.
 #[derive(Debug, Default)]
 pub struct Gapped(BTreeSet<ClientID>);
 
 impl Gapped {
-    /// Returns those of a document.
+    /// Returns the clients with gaps in a document.
     pub fn of(document: &impl ReadTxn) -> Self {
         let last = |(client, clock): (&ClientID, &u32)| Some((*client, clock.checked_sub(1)?));
         Self(gaps(document, &document.state_vector().iter().filter_map(last).collect()))
@@ -46,7 +46,7 @@ impl Gapped {
     ///
     /// # Errors
     ///
-    /// When the library must not apply it.
+    /// Fails if the library cannot apply the update safely.
     pub fn admit(&mut self, document: &impl ReadTxn, update: &[u8]) -> Result<(), Unfit> {
         if !self.matters(document) {
             return Ok(());
@@ -68,7 +68,7 @@ impl Gapped {
             return Ok(());
         }
         let state = document.state_vector();
-        // Everything after the gaps, and the last change before each.
+        // Encode everything after the gaps, and the last change before each.
         let lower = |(client, clock): (&ClientID, &u32)| {
             let clock = if touched.contains(client) { clock.checked_sub(1)? } else { *clock };
             Some((*client, clock))
@@ -151,7 +151,7 @@ mod tests {
         for (clock, count) in [(0, 6), (0, 8), (4, 2), (3, 10)] {
             assert_eq!(admit(&doc, &elements(clock, count, None)), Err(Unfit::Malformed));
         }
-        // Without a part of the known ones, or with all of a known block.
+        // An update that omits a part of the known changes, or includes a whole known block.
         for (clock, count) in [(0, 5), (2, 3), (5, 3), (6, 5), (8, 1)] {
             assert_eq!(admit(&doc, &elements(clock, count, None)), Ok(()));
         }

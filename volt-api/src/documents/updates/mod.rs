@@ -1,8 +1,8 @@
 //! Updates in their second encoding, as the client and the embedded Volt read and write them.
 //!
-//! The Yjs library neither bounds what it allocates for an update nor how deep it recurses, and what it
-//! writes about gaps cannot be read. So every update that others sent is checked before the library reads
-//! it, and every update is written here.
+//! The Yjs library limits neither its allocations for an update nor its recursion, and updates that
+//! it writes with gaps cannot be read. Therefore every received update is checked before the
+//! library reads it, and every update is written here.
 
 mod check;
 mod columns;
@@ -20,7 +20,7 @@ pub use self::{
     writer::{deletions_alone, encode, merge, missing, of_transaction},
 };
 
-/// Runs code of the Yjs library on data of others. Returns `None` if that made it panic.
+/// Runs code of the Yjs library on received data. Returns `None` if that made it panic.
 pub fn caught<T>(code: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(code)).ok()
 }

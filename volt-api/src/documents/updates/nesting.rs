@@ -27,7 +27,7 @@ impl Nesting {
     ///
     /// # Errors
     ///
-    /// When the document would be nested too deep.
+    /// Fails if the document would be nested too deeply.
     pub fn admit(&mut self, document: &impl ReadTxn, update: Summary) -> Result<(), Unfit> {
         if update.nesting == 0 {
             return Ok(());

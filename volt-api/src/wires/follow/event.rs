@@ -33,8 +33,8 @@ pub enum WireEvent {
     /// lost connection.
     CaughtUp,
     /// Messages may be missing here. On a wire that does not persist, the connection was lost, or messages
-    /// were read too slowly. On one that persists, stored messages were deleted, and newer ones may have their
-    /// ids.
+    /// were read too slowly. On a wire that persists, stored messages were deleted, and newer ones may
+    /// have their ids.
     Gap,
 }
 

@@ -89,8 +89,8 @@ impl IntoFuture for Follow {
     ///
     /// # Errors
     ///
-    /// If there is no connection, the Volt refuses the lookup, or history is demanded of a wire that
-    /// does not persist.
+    /// Fails if there is no connection, the Volt refuses the lookup, or history is requested of a wire
+    /// that does not persist.
     ///
     /// # Cancel safety
     ///
@@ -118,13 +118,13 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Reads the next event. Named after what it returns. Returns `None` after the Volt has ended the
-    /// subscription.
+    /// Reads the next event. Returns `None` after the Volt has ended the subscription.
     ///
     /// # Errors
     ///
-    /// If the Volt refuses the subscription or the history, the wire is deleted, its table does not
-    /// fit, the client is closed, or the deadline has passed. Later reads return the same error.
+    /// Fails if the Volt refuses the subscription or the history, the wire is deleted, its table
+    /// does not fit, the client is closed, or the deadline has passed. Later reads return the same
+    /// error.
     ///
     /// # Cancel safety
     ///
@@ -133,15 +133,15 @@ impl Follower {
         poll_fn(|cx| self.poll_event(cx)).await
     }
 
-    /// Reads the next message and passes over other events.
+    /// Reads the next message, and skips other events.
     ///
     /// # Errors
     ///
-    /// As [`event`](Self::event).
+    /// Same as [`event`](Self::event).
     ///
     /// # Cancel safety
     ///
-    /// As [`event`](Self::event).
+    /// Same as [`event`](Self::event).
     pub async fn message(&mut self) -> Result<Option<WireMessage>> {
         loop {
             match self.event().await? {

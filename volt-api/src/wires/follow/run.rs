@@ -110,7 +110,7 @@ impl Run {
         Ok(())
     }
 
-    /// Returns the next event. It can be called again after a passing error.
+    /// Returns the next event. It can be called again after a temporary error.
     pub(super) async fn next(&mut self) -> Result<Option<WireEvent>> {
         loop {
             let outcome = match &mut self.phase {
@@ -211,7 +211,7 @@ impl Run {
         }
         stored.find_start(&self.settings).await?;
         if stored.subscription.is_none() {
-            // Signals that are not read must not delay other calls. Losing them is harmless.
+            // Signals that are not read must not delay other calls. Losing signals is harmless.
             let call = self.settings.apply(self.client.subscribe_wire());
             let call = call.receive_buffer(SIGNALS, Overflow::Fail);
             let request = SubscribeWireRequest::default().with_wire_id(&self.wire);
@@ -306,12 +306,12 @@ impl Stored {
 enum Step {
     Event(WireEvent),
     Again,
-    /// Again, after the backoff.
+    /// Repeat the step after the backoff.
     Later,
     End,
 }
 
-/// The step after the end of a subscription. One that was read too slowly begins again.
+/// The step after the end of a subscription. A subscription that was read too slowly is reopened.
 fn lost(error: Error) -> Result<Step> {
     if error.code() == Code::ResourceExhausted { Ok(Step::Later) } else { Err(error) }
 }

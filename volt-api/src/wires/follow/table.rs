@@ -95,7 +95,7 @@ impl Table {
         Ok(count.first().is_some_and(|row| row.0 > 0))
     }
 
-    /// Looks the columns up. Returns the optional ones as a part of a statement.
+    /// Looks the columns up. Returns the optional columns as a part of a statement.
     async fn columns(&self, settings: &Settings) -> Result<String> {
         let sql = format!("SELECT * FROM {} LIMIT 0", quoted(&self.name));
         let mut call = settings.apply(self.client.execute()).await?;
@@ -158,7 +158,7 @@ fn optional<T: FromValue + Default>(row: &Row<'_>, column: &str) -> Result<T, Ro
     if row.has(column) { row.get(column) } else { Ok(T::default()) }
 }
 
-/// The time of a message in milliseconds. Another form is not a reason to withhold the message.
+/// The time of a message in milliseconds. Deliver the message even if the value has another form.
 #[derive(Default)]
 struct Time(Option<SystemTime>);
 

@@ -33,8 +33,8 @@ struct Args {
     /// replaced as a whole.
     #[arg(long, global = true, value_name = "PATH", default_value = "src/generated")]
     out: PathBuf,
-    /// Derives the Rust name of an element, such as `shop.v1.Item.kind_`, from another name. Without
-    /// it, an element whose name is taken gets a number.
+    /// Derives the Rust name of an element, such as `shop.v1.Item.kind_`, from another name.
+    /// Without it, an element whose name is taken is numbered.
     #[arg(long, global = true, value_name = "ELEMENT=NAME", value_parser = rename)]
     rename: Vec<(String, String)>,
     /// Declares the files as your version of the Volt API, such as a private fork: generates all messages and
@@ -42,7 +42,7 @@ struct Args {
     #[arg(long, global = true)]
     own_volt_api: bool,
     /// Uses the messages and enums of `volt-api` that are the same in your version of the Volt API. One value then
-    /// suits the clients of both. The code fits one version of the API in `volt-api`.
+    /// suits the clients of both. The code works with one version of the API in `volt-api`.
     #[arg(long, global = true)]
     share_volt_api: bool,
     /// Omits the server traits and servers, for programs that only make calls.
@@ -105,7 +105,7 @@ fn rename(argument: &str) -> Result<(String, String), String> {
     Ok((element.to_owned(), name.to_owned()))
 }
 
-/// Generating allocates many small objects, for which this allocator takes a third less of the time.
+/// Generating allocates many small objects, for which this allocator needs a third less time.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

@@ -14,7 +14,7 @@ pub(crate) fn write(target: &Path, output: &Output) -> anyhow::Result<()> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let name = Path::new(target.file_name().context("--out names no file or folder")?);
+    let name = Path::new(target.file_name().context("--out does not name a file or folder")?);
     let single = target.extension().is_some_and(|extension| extension == "rs");
     let files = output.files.iter().map(|file| {
         let path = if single { name.to_owned() } else { name.join(&file.path) };

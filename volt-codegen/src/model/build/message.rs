@@ -222,7 +222,7 @@ impl Builder<'_> {
         }
     }
 
-    /// The oneofs that have members, and the index of each declaration among them. The others are
+    /// The oneofs with members, and for each declaration its index among them. The others are
     /// synthetic oneofs of `optional` fields.
     fn oneofs(
         &self,

@@ -101,7 +101,7 @@ struct Any {
 }
 
 impl Any {
-    /// The warning where only some types have JSON.
+    /// The warning for a place where only some types have JSON.
     fn warning(&self) -> Problem {
         let element = &self.element;
         Problem {
@@ -219,7 +219,7 @@ impl Builder<'_> {
             self.problems.add(
                 place,
                 format!("{element} has the type `{name}`, which is not in the descriptors"),
-                "hand in the descriptors of all imported files too",
+                "pass the descriptors of all imported files too",
             );
         }
         found

@@ -27,7 +27,7 @@ const DEPTH: usize = 64;
 
 /// The remedy where descriptors are not what a compiler writes.
 const RELINK: &str =
-    "hand in descriptors as protoc writes them with --include_imports, or buf build does";
+    "pass descriptors as protoc writes them with --include_imports, or as buf build writes them";
 
 /// Reports everything in the descriptors that no compiler would have written, in the files that code is
 /// generated for.
@@ -39,7 +39,7 @@ pub(super) fn check(set: &FileDescriptorSet, options: &Options) -> Result<(), Er
         problems: Problems::default(),
     };
     link.files(set);
-    // Nothing else walks descriptors that nest too deeply.
+    // No other check walks descriptors that are nested too deeply.
     link.problems = std::mem::take(&mut link.problems).into_result(Problems::default())?;
     for file in &set.file {
         link.collect(file.name(), file.package(), &file.message_type, &file.enum_type);
@@ -253,7 +253,8 @@ impl<'a> Link<'a> {
         }
     }
 
-    /// Returns whether a value of the message `inner` always contains one of the message `outer`.
+    /// Returns whether a value of the message `inner` always contains a value of the message
+    /// `outer`.
     fn always_contains(&self, inner: &str, outer: &str) -> bool {
         let mut seen = HashSet::new();
         let mut open = vec![inner];
@@ -290,7 +291,7 @@ impl<'a> Link<'a> {
             self.problems.add(
                 place,
                 format!("{element} has the type `{full}`, which is not in the descriptors"),
-                "hand in the descriptors of all imported files too",
+                "pass the descriptors of all imported files too",
             );
         }
         found
@@ -301,7 +302,7 @@ pub(super) fn is_map(message: &DescriptorProto) -> bool {
     message.options.as_ref().is_some_and(MessageOptions::map_entry)
 }
 
-/// The outermost message of a nesting that is too deep.
+/// The outermost message of those that are nested too deeply.
 fn too_deep(messages: &[DescriptorProto]) -> Option<&str> {
     let mut open: Vec<_> = messages.iter().map(|message| (message.name(), 1, message)).collect();
     while let Some((name, depth, message)) = open.pop() {

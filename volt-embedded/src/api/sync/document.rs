@@ -38,7 +38,7 @@ pub(super) async fn run(
         return Err(invalid("the first message of SyncDocument is `sync_start`"));
     };
     let _permit = actor.volt.permits.document(&actor.identity)?;
-    // Read before the rights are checked: they may change while the document is loaded.
+    // Read this before the rights are checked: they may change while the document is loaded.
     let checked = actor.volt.store.changes();
     let (seat, opened) = on(&actor, move |actor| actor.join_document(&start)).await?;
     if opened.read_only {
@@ -52,7 +52,7 @@ pub(super) async fn run(
     };
     let (actor, document) = (call.actor.clone(), Arc::clone(call.seat.document()));
     drop(call);
-    // The last call merges the updates. The document has all of them even if that fails.
+    // The last call merges the updates. The document contains all of them even if merging fails.
     let tidy = move |_: &Actor| {
         document.tidy();
         Ok(())
@@ -61,7 +61,7 @@ pub(super) async fn run(
     outcome
 }
 
-/// Receives the caller's messages. After the last, the other direction ends the call.
+/// Receives the caller's messages. After the last message, the other direction ends the call.
 async fn receive(
     call: &Arc<Call>,
     mut incoming: Incoming,

@@ -64,7 +64,7 @@ pub(super) async fn watch(
                     document.json()
                 };
                 let new = on(&actor, look).await?;
-                // One path at a time: only its differences are in memory.
+                // Compare one path at a time, so that only its differences are in memory.
                 for path in &paths {
                     let (path, old, new) = (Arc::clone(path), told.clone(), new.clone());
                     let compare = move |_: &Actor| Ok(updates(&path, &old, &new)?);
@@ -79,7 +79,7 @@ pub(super) async fn watch(
     }
 }
 
-/// Parses paths. Those that occur again are left out.
+/// Parses paths. Duplicates are omitted.
 fn watched(texts: Vec<String>) -> Result<Vec<Arc<Watched>>, Status> {
     let mut paths: Vec<Arc<Watched>> = Vec::new();
     for text in texts {

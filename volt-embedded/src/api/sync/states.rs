@@ -45,7 +45,7 @@ pub(super) async fn watch(
     changes.mark_changed();
     let documents = Arc::new(start.document_id);
     let mut told: HashMap<String, Progress> = HashMap::new();
-    // Kept, because a document is loaded to compute its hash.
+    // The hash is kept, because a document must be loaded to compute it.
     let mut hashes: HashMap<String, Hashed> = HashMap::new();
     loop {
         tokio::select! {

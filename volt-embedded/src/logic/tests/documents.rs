@@ -83,7 +83,7 @@ fn updates_are_merged_in_batches_unless_the_database_keeps_all() {
         for update in updates(&text) {
             apply(&owner, &seat, &update).unwrap();
         }
-        // 21 become one, then 20 more with it.
+        // The first 21 become one, which is then merged with 20 more.
         let (updates, kept) = logged(&owner, &database);
         assert_eq!(kept, text);
         assert!(updates <= expected && updates > expected / 2, "{updates}, not {expected}");
@@ -117,7 +117,7 @@ fn changed_settings_apply_to_documents_in_use() {
 }
 
 #[test]
-fn a_repeated_change_is_not_kept() {
+fn a_repeated_change_is_not_stored() {
     let volt = volt();
     let owner = owner(&volt);
     let database = database(&owner, SaveSyncDatabaseRequest::default());
@@ -131,7 +131,7 @@ fn a_repeated_change_is_not_kept() {
 }
 
 #[test]
-fn a_change_that_cannot_be_kept_is_not_made() {
+fn a_change_that_cannot_be_stored_is_not_made() {
     let volt = volt();
     let owner = owner(&volt);
     let database = database(&owner, SaveSyncDatabaseRequest::default());

@@ -198,8 +198,8 @@ fn a_copy_shares_no_later_change() {
     assert_eq!(fs::read_dir(folder.path().join("incoming")).unwrap().count(), 0);
 }
 
-/// The deletion pauses before it removes the content. A creation that did not wait for it would lose its
-/// own, which has the same hash and so the same path.
+/// The deletion pauses before it removes the content. A creation that did not wait for the deletion
+/// would lose its own content, which has the same hash and therefore the same path.
 #[test]
 fn a_recreated_resource_keeps_its_content() {
     const DELETER: &str = "deleter";

@@ -12,9 +12,9 @@ use crate::error::{exhausted, unavailable};
 /// The memory that open documents, or their calls, need.
 #[derive(Debug)]
 pub(super) struct Budget {
-    /// The most for all, in bytes.
+    /// The maximum for all identities, in bytes.
     all: u64,
-    /// The most for one identity.
+    /// The maximum for one identity, in bytes.
     of_one: u64,
     /// The advice to a caller who exceeds it.
     advice: &'static str,
@@ -44,7 +44,7 @@ impl Budget {
 
     /// A budget for updates that calls have not sent or received completely.
     pub(super) fn of_calls() -> Arc<Self> {
-        let advice = "calls have too much unread: read their messages, or end some of them";
+        let advice = "calls have too many unread bytes: read their messages, or end some of them";
         Self::new(1 << 30, 256 << 20, advice)
     }
 
@@ -64,9 +64,9 @@ impl Account {
         self.change(bytes, true)
     }
 
-    /// Sets the memory that is needed, even if that is too much: others have to wait for it.
+    /// Sets the memory that is needed, even beyond the limit: others then have to wait.
     pub(super) fn force(&mut self, bytes: u64) {
-        // Only the limits fail.
+        // Exceeded limits are the only errors.
         let _ = self.change(bytes, false);
     }
 

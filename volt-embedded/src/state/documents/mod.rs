@@ -1,7 +1,7 @@
 //! The documents that callers have open.
 //!
-//! A document is in memory while a call uses it, and loaded again by the next. All calls share it: each
-//! change is kept in the archive, then passed on to the others.
+//! A document is in memory while a call uses it. The next call loads it again. All calls share it:
+//! each change is kept in the archive, then passed on to the others.
 
 mod budget;
 mod open;
@@ -26,14 +26,14 @@ use crate::{
     error::{Result, exhausted, not_found},
 };
 
-/// The maximum number of sync databases in use. Each holds files open.
+/// The maximum number of sync databases in use. Each database keeps files open.
 const MAX_ARCHIVES: usize = 256;
 /// The maximum number of those that one identity was the first to use.
 const MAX_ARCHIVES_OF_ONE: usize = 64;
 
 /// The documents in use, by their database and their name.
 pub(crate) struct Documents {
-    /// With the identity that was the first to use it.
+    /// Each database, with the identity that was the first to use it.
     archives: Mutex<HashMap<String, (String, Weak<Archive>)>>,
     open: Mutex<HashMap<(String, String), Weak<OpenDocument>>>,
     budget: Arc<Budget>,

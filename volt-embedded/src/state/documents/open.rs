@@ -141,7 +141,8 @@ impl OpenDocument {
             let outbox = Outbox::new(document.missing(state)?, document.encoded_state(), read_only);
             let call = self.calls.fetch_add(1, Ordering::Relaxed);
             let peer = Arc::new(Peer::new(call, outbox, account)?);
-            // While the document is locked, so that the call gets each change exactly once.
+            // Added while the document is locked, so that the call receives each change exactly
+            // once.
             let mut room = lock(&self.room);
             room.peers.push(Arc::clone(&peer));
             // The document may have been deleted since it was locked.
@@ -316,20 +317,20 @@ impl OpenDocument {
         match merged {
             Ok(bytes) => {
                 *logged = Logged { updates: 1, bytes, merged: bytes };
-                // It needs less than before.
+                // The document needs less memory than before.
                 let _ = account.set(document.cost());
             }
             Err(fault) => {
                 tracing::warn!(
                     ?fault,
-                    "merging a document's updates failed; it is tried again later"
+                    "merging a document's updates failed; it will be retried later"
                 );
                 *logged = Logged { updates: 0, bytes: 0, merged: logged.bytes };
             }
         }
     }
 
-    /// Locks the content, loaded.
+    /// Locks the content, and loads it if necessary.
     fn content(&self) -> Result<MutexGuard<'_, Content>> {
         let mut content = lock(&self.content);
         if let Some(status) = self.ended.get() {
@@ -339,7 +340,8 @@ impl OpenDocument {
             let mut document = Document::new();
             let account = &mut content.account;
             let logged = self.archive.replay(&self.name, |update| match document.apply(update) {
-                // While it grows, so that many documents that are loaded at once count too.
+                // Count while it grows, so that many documents that are loaded concurrently are
+                // counted too.
                 Ok(_) => account.set(document.cost()).map_err(Fault::from),
                 Err(Rejected::Refused(status) | Rejected::Broken(status)) => {
                     tracing::error!(document = self.name, %status, "a kept update is damaged");

@@ -11,7 +11,7 @@ use crate::{
     sync::outbox::{Next, Outbox},
 };
 
-/// The granularity in which the memory of a call is counted, in bytes. Less is not counted.
+/// The granularity at which the memory of a call is counted, in bytes. Less is not counted.
 const STEP: usize = 64 << 10;
 
 /// A call that uses a document, as others see it.
@@ -34,7 +34,7 @@ impl Peer {
     ///
     /// # Errors
     ///
-    /// When the calls of the same identity have too much unread.
+    /// Fails if the calls of the same identity have too many unread bytes.
     pub(super) fn new(call: u64, outbox: Outbox, account: Account) -> Result<Self, Status> {
         let mut state = State { outbox, incoming: 0, account };
         state.account.set(state.held())?;
@@ -58,7 +58,7 @@ impl Peer {
     ///
     /// # Errors
     ///
-    /// When the calls of the same identity have too much unread.
+    /// Fails if the calls of the same identity have too many unread bytes.
     pub(super) fn receiving(&self, bytes: usize) -> Result<(), Status> {
         let mut state = lock(&self.state);
         state.incoming = bytes;
@@ -137,7 +137,7 @@ mod tests {
         let error = peer(512 << 10).map(drop).unwrap_err();
         assert_eq!(error.code(), Code::ResourceExhausted);
         let small = peer(1000).unwrap();
-        // A copy that a call needs later counts too, and so does what it sends in part.
+        // A copy that a call needs later counts too, and so do incomplete updates from its caller.
         assert!(matches!(small.next().await, Next::Message(_)));
         small.outbox(Outbox::done);
         assert!(matches!(small.next().await, Next::Message(_)));

@@ -11,13 +11,14 @@ use tokio::time::timeout;
 
 use crate::{Code, Error, ErrorKind, Executed, Status, client::answer::body_text};
 
-/// The number of bytes that are read of a body.
+/// The maximum number of bytes read from a body.
 const READ: usize = 4096;
 
 /// The time in which they must arrive.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Describes the answer of a server that is not the Volt's: a proxy, a load balancer, a web server.
+/// Describes the answer of a server other than the Volt's, such as a proxy, a load balancer or a
+/// web server.
 pub(super) async fn explain(response: Response<Incoming>) -> Error {
     let (parts, mut body) = response.into_parts();
     let mut read = Vec::new();
@@ -30,7 +31,7 @@ pub(super) async fn explain(response: Response<Incoming>) -> Error {
             }
         }
     };
-    // The part that has arrived by then is enough.
+    // The part that has arrived until then is enough.
     let _ = timeout(PATIENCE, reading).await;
     read.truncate(READ);
     let kind = parts.headers.get(CONTENT_TYPE).map(|value| {

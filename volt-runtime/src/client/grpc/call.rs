@@ -66,7 +66,7 @@ impl SendHalf for CallSender {
     }
 }
 
-/// The settings for reading a call's answer.
+/// Settings for reading a call's answer.
 #[derive(Clone, Copy)]
 pub(super) struct Reading {
     /// The maximum size of a message, in bytes.

@@ -1,4 +1,4 @@
-//! Dialing: from a configuration to an HTTP/2 connection.
+//! Dials the HTTP/2 connection that a configuration names.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -27,7 +27,7 @@ use crate::{
 /// until the unread responses of all calls fill the window of the connection.
 const STREAM_WINDOW: u32 = 1 << 20;
 
-/// The least time between two pings. gRPC servers end connections that ping more often.
+/// The minimum time between two pings. gRPC servers end connections that ping more often.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Connects to one Volt, any number of times.
@@ -49,7 +49,7 @@ impl Dialer {
     ) -> Result<Self> {
         let tokens = Tokens::new(config, &options)?;
         let remote = Arc::new(Remote::new(config, endpoint, tokens.key(), &options)?);
-        let invalid = || endpoint.invalid("is no URL with a scheme and a host");
+        let invalid = || endpoint.invalid("is not a URL with a scheme and a host");
         let uri: Uri = endpoint.url.parse().map_err(|error| invalid().with_source(error))?;
         let parts = uri.into_parts();
         let settings = Arc::new(Settings {

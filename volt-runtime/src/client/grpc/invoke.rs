@@ -118,9 +118,9 @@ struct Failure {
 }
 
 impl Response {
-    /// Returns the frame in a message. A message without content has none.
+    /// Returns the frame in a message. A message without content has no frame.
     ///
-    /// Callers are answered in the form that they chose, but either is read.
+    /// The called side answers in the form that the caller chose, but this side reads either.
     pub(super) fn into_frame(self) -> Option<TunnelFrame> {
         if let Some(KeyExchange { nonce, encryption_key, signature }) = self.key_exchange {
             return Some(TunnelFrame::KeyExchange { key: encryption_key, nonce, signature });
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_shows_no_token() {
+    fn debug_output_omits_the_token() {
         let request = Request { token: "secret".to_owned(), ..Request::default() };
         assert!(!format!("{request:?}").contains("secret"));
     }

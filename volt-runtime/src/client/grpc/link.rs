@@ -31,7 +31,7 @@ struct State {
     /// Set if `lost` does not explain why an open call failed.
     unknown: bool,
     on_lost: Option<OnLost>,
-    /// Set when the peer has shown that it speaks HTTP/2.
+    /// Set when the peer has proved that it speaks HTTP/2.
     greeted: bool,
     /// Set when the byte stream must end.
     cut: bool,
@@ -53,7 +53,7 @@ impl Link {
     ///
     /// # Errors
     ///
-    /// When the connection is lost or closing, or when too many calls are open.
+    /// Fails if the connection is lost or closing, or if too many calls are open.
     pub(super) fn open(self: &Arc<Self>, single: bool, max_calls: usize) -> Result<Arc<OpenCall>> {
         let mut state = self.state();
         if let Some(reason) = state.draining.as_ref().or(state.lost.as_ref()) {
@@ -105,7 +105,8 @@ impl Link {
         }
     }
 
-    /// As [`lose`](Self::lose), when the end shows no reason. Open calls may continue.
+    /// Like [`lose`](Self::lose), for a connection that ended without a reason. Open calls may
+    /// continue.
     pub(super) fn end(&self) {
         {
             let mut state = self.state();
@@ -141,11 +142,11 @@ impl Link {
         }
     }
 
-    /// Waits until the peer has shown that it speaks HTTP/2.
+    /// Waits until the peer has proved that it speaks HTTP/2.
     ///
     /// # Errors
     ///
-    /// When the connection is lost before.
+    /// Fails if the connection is lost first.
     pub(super) async fn greeted(&self) -> Result<()> {
         poll_fn(|cx| {
             if self.state().greeted {
@@ -170,7 +171,7 @@ impl Link {
         .await;
     }
 
-    /// Ends the byte stream, and with it all calls.
+    /// Ends the byte stream and all calls on it.
     pub(super) fn cut(&self) {
         let mut state = self.state();
         state.cut = true;
@@ -274,7 +275,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn draining_waits_for_due_answers_alone() {
+    async fn draining_waits_only_for_due_answers() {
         let link = Arc::<Link>::default();
         let (due, open, streams) = (
             link.open(true, 9).unwrap(),

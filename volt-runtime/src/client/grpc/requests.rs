@@ -78,7 +78,7 @@ impl Requests {
     ///
     /// # Errors
     ///
-    /// When the connection is lost or closing, or when too many calls are open.
+    /// Fails if the connection is lost or closing, or if too many calls are open.
     pub(super) fn open(&self, opening: Opening) -> Result<RawCall> {
         let has_deadline = opening.timeout.is_some();
         let (single, lacks_session) = (opening.single, opening.lacks_session);

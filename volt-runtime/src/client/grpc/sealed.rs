@@ -5,8 +5,8 @@
 //! messages, which are protobuf here. Its frames travel in the messages of its own `Invoke` call, so the
 //! flow control of HTTP/2 holds for each call.
 //!
-//! The bytes are those of the published client: it seals no end. A half-close is that of the stream, and a
-//! cancellation resets it.
+//! The bytes match those of the published client, which does not seal ends. Half-closing the call
+//! half-closes the stream, and cancelling the call resets it.
 
 use std::{
     pin::Pin,
@@ -39,14 +39,14 @@ const LINGER: Duration = Duration::from_secs(5);
 
 /// Opens sealed calls.
 pub(super) struct Sealing {
-    /// The keys of both ends, or what the configuration lacks.
+    /// The keys of both ends, or the error for a field that the configuration lacks.
     identity: Result<Arc<Identity>>,
     options: ConnectOptions,
 }
 
 impl Sealing {
-    /// A missing field of the configuration is reported when it is needed: for `relayed` calls, at
-    /// once.
+    /// A missing field of the configuration is reported when it is needed, which is immediately for
+    /// `relayed` calls.
     ///
     /// # Errors
     ///
@@ -77,7 +77,7 @@ impl Sealing {
     ///
     /// # Errors
     ///
-    /// As [`Requests::open`], or when the target of the call is invalid.
+    /// Same as [`Requests::open`]; also fails if the target of the call is invalid.
     pub(super) fn open(
         &self,
         requests: &Requests,

@@ -1,8 +1,8 @@
 //! The byte stream below HTTP/2, watched for the signs that hyper does not report.
 //!
 //! hyper does not report that the peer announced the end of the connection, with `GOAWAY`, nor why a
-//! connection was lost. Both show in the bytes that arrive. They are seen here before hyper fails a
-//! call, so the state of the channel changes first.
+//! connection was lost. Both can be recognized in the received bytes. They are seen here before
+//! hyper fails a call, so the state of the channel changes first.
 
 use std::{
     fmt::Write as _,

@@ -49,7 +49,7 @@ impl Tokens {
             key,
             session: RwLock::new(config.session_id().map(str::to_owned)),
             volt_id: config.volt_id()?.to_owned(),
-            // As with the websocket, a token is used for no more than half of its validity.
+            // As on the websocket, a token is used for at most half of its validity period.
             lifetime: options.token_lifetime.as_secs().min(TTL / 2),
             cached: Mutex::default(),
         })
@@ -79,7 +79,7 @@ impl Tokens {
     ///
     /// # Errors
     ///
-    /// When it cannot be signed, which is not expected.
+    /// Fails if the token cannot be signed, which is not expected.
     pub(super) fn get(&self, options: &CallOptions) -> Result<HeaderValue> {
         let host = options.target.as_ref().and_then(|target| target.host_client_id.as_deref());
         self.token(host.unwrap_or(&self.volt_id), options.fresh_key, unix_now())
@@ -99,15 +99,16 @@ impl Tokens {
         }
         // Signed outside the lock. Two calls may both sign one, which is harmless.
         let cannot = |error: &dyn std::fmt::Display| {
-            Error::protocol(format!("the token cannot be made: {error}"))
+            Error::protocol(format!("the token cannot be signed: {error}"))
                 .with_executed(Executed::No)
         };
         let session = self.session.read().unwrap_or_else(PoisonError::into_inner);
         let claims = Claims::direct(audience, session.as_deref(), now);
         let jwt = claims.to_jwt(&self.key).map_err(|error| cannot(&error))?;
         let mut header = HeaderValue::try_from(jwt).map_err(|error| cannot(&error))?;
-        // A shared token is not marked as sensitive, so HPACK sends it once rather than with each call. HPACK reveals
-        // a value only to someone who guesses it whole (RFC 7541, 7.1), and nobody guesses a signature.
+        // A shared token is not marked as sensitive, so HPACK sends it once rather than with each
+        // call. HPACK reveals a value only to an attacker who guesses all of it (RFC 7541, 7.1),
+        // and a signature cannot be guessed.
         header.set_sensitive(fresh);
         if !fresh && self.lifetime > 0 {
             let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
@@ -161,7 +162,7 @@ mod tests {
         let first = at(1000, false);
         assert_eq!(at(1029, false), first);
         assert_ne!(at(1001, true), first);
-        // HPACK keeps what recurs.
+        // HPACK indexes headers that recur.
         assert!(!first.is_sensitive() && at(1001, true).is_sensitive());
         assert_ne!(at(1030, false), first);
         // The clock was set back.

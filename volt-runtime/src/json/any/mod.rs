@@ -163,7 +163,7 @@ fn from_tree(own: &[AnyType], tree: Tree) -> Result<Any, String> {
         from_tree(own, held).map(|inner| inner.encode_to_vec())
     } else {
         let text = serde_json::to_string(&held);
-        // It takes several times the memory of its text.
+        // The tree takes several times the memory of its text.
         drop(held);
         text.and_then(|text| (ty.read)(&text)).map_err(|error| unplaced(&error))
     };
@@ -194,7 +194,7 @@ fn to_tree(own: &[AnyType], any: &Any) -> Result<Tree, String> {
     Ok(Tree::Object(members))
 }
 
-/// An error without its place, which is one in the text of the inner message.
+/// Removes the position from an error, because it refers to the text of the inner message.
 fn unplaced(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.rsplit_once(" at line ").map_or(text.clone(), |(text, _)| text.to_owned())

@@ -1,4 +1,4 @@
-//! JSON as a tree that keeps the order of members, and has no member twice.
+//! JSON as a tree that keeps the order of members and rejects duplicate ones.
 
 use std::{collections::HashSet, fmt};
 
@@ -90,7 +90,7 @@ impl<'de> Visitor<'de> for TreeVisitor {
         let mut names = HashSet::new();
         while let Some((name, value)) = input.next_entry::<String, Tree>()? {
             if !names.insert(name.clone()) {
-                return Err(A::Error::custom(format_args!("the member `{name}` is there twice")));
+                return Err(A::Error::custom(format_args!("the member `{name}` occurs twice")));
             }
             members.push((name, value));
         }

@@ -1,4 +1,4 @@
-//! `FieldMask`: paths in camelCase, between commas.
+//! `FieldMask`: paths in camelCase, separated by commas.
 
 use prost_types::FieldMask;
 
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_change_their_case() {
+    fn paths_are_converted_between_cases() {
         let mask = FieldMask { paths: vec!["foo_bar.baz".to_owned(), "x".to_owned()] };
         assert_eq!(format(&mask).as_deref(), Some("fooBar.baz,x"));
         assert_eq!(parse("fooBar.baz,x"), Some(mask));

@@ -30,7 +30,7 @@ use crate::{
 
 /// A type of `google.protobuf` as the request or the response of a method.
 ///
-/// It dereferences to the type itself, of which it is made with [`From`] or its field.
+/// It dereferences to the type itself. Create one with [`From`] or from its field.
 ///
 /// ```
 /// use volt_runtime::json::{Empty, WellKnown};
@@ -222,6 +222,6 @@ mod tests {
             json::write(&any, &mut out, json::Form::Plain).unwrap();
             assert_eq!(String::from_utf8(out).unwrap(), text);
         }
-        assert_eq!(TYPES.len(), 28, "each is in this test");
+        assert_eq!(TYPES.len(), 28, "every type has a case in this test");
     }
 }

@@ -1,6 +1,6 @@
 //! `Timestamp` (RFC 3339) and `Duration` (seconds and an `s`).
 //!
-//! The calendar is proleptic Gregorian. Leap seconds do not exist in it, as in protobuf. Fractions have
+//! The calendar is proleptic Gregorian. It has no leap seconds, as in protobuf. Fractions have
 //! three, six or nine digits when written and up to nine when read.
 
 use std::fmt::Write as _;

@@ -36,7 +36,7 @@ pub enum KeyExchange {
 }
 
 impl KeyExchange {
-    /// Accepts the Volt's key. Returns whether it was expected.
+    /// Accepts the Volt's key. Returns whether the key was expected.
     pub(super) fn reply(&mut self, body: Bytes) -> bool {
         // Moved out and back: the handshake moves from one state to the next.
         match mem::replace(self, Self::Failed) {
@@ -51,7 +51,7 @@ impl KeyExchange {
         }
     }
 
-    /// Returns the pending key derivation, if any. It is returned only once.
+    /// Returns the pending key derivation, if any. The work is returned only once.
     pub(super) fn derive(&mut self, call: u64) -> Option<Work> {
         if !matches!(self, Self::Replied(..)) {
             return None;
@@ -183,9 +183,9 @@ pub enum Task {
 pub(super) enum Phase {
     /// There is no key yet, or the queued frames are being sealed.
     Keying(Queued),
-    /// Messages, and then a half-close.
+    /// Messages may be sent, and then a half-close.
     Open,
-    /// Only a cancellation: this side has half-closed, or the Volt has ended the call.
+    /// Only a cancellation may be sent: this side has half-closed, or the Volt has ended the call.
     HalfClosed,
     /// The call is cancelled as soon as there is a key.
     Closing,
@@ -302,7 +302,7 @@ impl Call {
 
 /// Converts a protocol error into the error that fails the call.
 pub(crate) fn protocol_error(error: ProtocolError) -> Error {
-    // Known before anything of the message was sent, and to be solved by the caller.
+    // This is known before any part of the message was sent, and the caller must resolve it.
     if let ProtocolError::MessageTooLarge { .. } = error {
         let message = format!("{error} (`ConnectOptions::max_sent_message_size`)");
         return Error::new(ErrorKind::ResourceExhausted, message).with_executed(Executed::No);

@@ -41,7 +41,7 @@ pub struct Limits {
     pub max_calls: usize,
     /// The maximum number of bytes of unread responses, for all calls together.
     pub connection_buffer: usize,
-    /// Lets a slow reader block the connection for as long as it reads at all.
+    /// Lets a slow reader block the connection for as long as it keeps reading.
     pub patient: bool,
     /// The time within which the Volt must answer a key exchange.
     pub key_exchange_timeout: Duration,
@@ -148,7 +148,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When the connection is lost or closing, when too many calls are open, or when the token does
+    /// Fails if the connection is lost or closing, if too many calls are open, or if the token does
     /// not fit a frame.
     pub fn open(
         &mut self,
@@ -169,7 +169,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When the connection is lost or closing, or when too many calls are open.
+    /// Fails if the connection is lost or closing, or if too many calls are open.
     pub fn open_legacy(
         &mut self,
         now: Instant,
@@ -187,7 +187,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// As [`open_legacy`](Self::open_legacy).
+    /// Same as [`open_legacy`](Self::open_legacy).
     pub fn take_preopened(
         &mut self,
         now: Instant,
@@ -208,7 +208,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When the token does not fit a frame.
+    /// Fails if the token does not fit a frame.
     pub fn preopen(&mut self, now: Instant, token: &CallToken) -> Result<()> {
         let id = self.next_id();
         let (handshake, frame) = token.open(id).map_err(cannot_open)?;
@@ -298,7 +298,7 @@ impl Connection {
             FrameKind::LegacyOpening => {}
             FrameKind::Invoke | FrameKind::Payload => {
                 if call.ended {
-                    // Frames after the last are ignored: their sender decides how many there are.
+                    // Frames after the last are ignored: their number is up to the sender.
                     return;
                 }
                 // No more can be sent after a frame that is marked as the last in clear text, nor
@@ -341,7 +341,7 @@ impl Connection {
         }
     }
 
-    /// Called when a part of a message has been received, but not all of it.
+    /// Called when a part of a message has been received, but not the whole.
     pub fn arriving(&mut self, now: Instant) {
         let since = *self.arriving.get_or_insert(now);
         if (LONG_MESSAGE..LONGEST_MESSAGE).contains(&now.saturating_duration_since(since)) {

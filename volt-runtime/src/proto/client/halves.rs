@@ -48,7 +48,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When the call can send no further messages.
+    /// Fails if the call can send no further messages.
     pub fn poll_ready(&mut self, id: u64, cx: &mut Context<'_>) -> Poll<Result<Ready>> {
         let Some(call) = self.calls.get_mut(&id) else { return Poll::Ready(Err(Error::ended())) };
         match (&call.phase, &call.exchange) {

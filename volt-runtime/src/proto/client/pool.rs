@@ -62,8 +62,8 @@ impl CallPool {
     pub fn take(&mut self, now: Instant) -> Option<(u64, KeyExchange)> {
         self.wanted = true;
         let max_age = self.max_age;
-        // The oldest first, which would expire next. The result of a running derivation is delivered to
-        // this pool, so such a call stays.
+        // Take the oldest first: it would expire next. The result of a running derivation is
+        // delivered to this pool, so such a call stays.
         let fits = |call: &Pooled| {
             !matches!(call.exchange, KeyExchange::Deriving)
                 && !call.expired

@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use crate::{Error, Overflow, proto::flow::Inbox, queue::Wakes};
 
-/// The maximum length, in bytes, of a frame that is examined ahead of its turn. It is kept outside
-/// the inbox, and a cancellation is short.
+/// The maximum length, in bytes, of a frame that is examined out of order. It is kept outside the
+/// inbox, and a cancellation is short.
 const LONGEST_CANCEL: usize = 1024;
 
 /// The progress of a call.
@@ -44,7 +44,7 @@ pub(super) struct Call {
     /// Identifies the frame that opened the call, which some callers repeat.
     pub(super) opened_by: Option<u64>,
     /// The newest frame that is marked in clear text as the caller's last, until it has been
-    /// examined. It is also in the inbox, in its turn.
+    /// examined. The frame is also in the inbox, in order.
     last: Option<Bytes>,
 }
 

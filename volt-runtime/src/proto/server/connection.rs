@@ -68,7 +68,7 @@ pub enum DrainPolicy {
     Reject,
 }
 
-/// A call to run, given as the frame that opened it.
+/// A call to run, represented by the frame that opened it.
 #[derive(Debug)]
 pub struct Opening(pub Frame);
 
@@ -153,7 +153,7 @@ impl Connection {
             register(&mut self.reader, cx);
             return Poll::Pending;
         }
-        // A closing connection has room: it is read until the peer's close frame.
+        // A closing connection always has room: it is read until the peer's close frame.
         if self.opened && self.outbox.poll_room(cx).is_pending() {
             return Poll::Pending;
         }
@@ -181,7 +181,7 @@ impl Connection {
         }
         if frame.last {
             call.keep_last(&frame.body);
-            // It may be a cancellation, which the call examines ahead of its turn.
+            // The frame may be a cancellation, which the call examines out of order.
             call.inbox.wake_reader(&mut self.wakes);
         }
         self.deliver(now, frame.call, frame.body);
@@ -259,7 +259,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When the connection is lost.
+    /// Fails if the connection is lost.
     pub fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.outbox.poll_room(cx).map_err(|reason| reason.unwrap_or_else(closed))
     }
@@ -335,7 +335,8 @@ impl Connection {
         self.answer.get_or_insert(answer);
     }
 
-    /// Called when a call was admitted with a session. The limits for strangers end.
+    /// Called when a call was admitted with a session. The limits for unauthenticated peers are
+    /// lifted.
     pub fn authenticated(&mut self) {
         self.early = None;
         self.wakes.add(self.reader.take());
@@ -371,7 +372,7 @@ impl Connection {
         }
     }
 
-    /// Takes the frame that may cancel the call, to be examined ahead of its turn.
+    /// Takes the frame that may cancel the call, to be examined out of order.
     pub fn take_last(&mut self, id: u64) -> Option<Bytes> {
         self.calls.get_mut(&id)?.take_last()
     }
@@ -446,7 +447,7 @@ impl Connection {
     /// read.
     pub fn lose(&mut self, reason: &Error) {
         self.over = true;
-        // A frame that was held back is dropped. Its call fails below.
+        // A frame that was held back is dropped. The call of that frame fails below.
         self.inboxes.release(&mut self.wakes);
         self.outbox.close(Some(reason.clone()), &mut self.wakes);
         drop(self.outbox.abandon(&mut self.wakes));

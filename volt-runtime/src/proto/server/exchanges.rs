@@ -19,7 +19,7 @@ pub(super) struct Exchange {
     /// When it was opened or forwarded.
     pub(super) since: Instant,
     pub(super) id: u64,
-    /// Distinguishes it from a later call with the same id.
+    /// Distinguishes the call from a later one with the same id.
     pub(super) number: u64,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Exchanges {
     /// The calls by the time at which they were opened. Calls that have named their method are
     /// skipped lazily.
     pub(super) opened: VecDeque<Exchange>,
-    /// Likewise, by the time at which they were forwarded.
+    /// The forwarded calls by the time at which they were forwarded.
     pub(super) forwards: VecDeque<Exchange>,
     /// The tasks that wait to forward a call, by the call's number.
     pub(super) waiting: BTreeMap<u64, Waker>,

@@ -1,12 +1,12 @@
-//! The way of a call to its invocation. Calls that have not named their method are few at a time, and
-//! not for long.
+//! Tracks calls from their opening to their invocation. Calls that have not named their method are few at a
+//! time, and not for long.
 //!
 //! Strangers can open calls, so these calls are counted apart from those that run. When there are too many,
 //! the oldest makes room if it is silent: a client that pre-opens calls and never uses them can still make
 //! others.
 //!
-//! Forwarded calls have fewer places and less time, because each costs a second peer as well. They wait for
-//! a place in the order in which they were opened.
+//! Forwarded calls have fewer slots and less time, because each also occupies a second peer. They wait for
+//! a slot in the order in which they were opened.
 
 use std::{
     collections::VecDeque,
@@ -34,7 +34,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// The reason for rejecting the call.
+    /// Returns the reason for rejecting the call.
     pub(super) fn begin_exchange(&mut self, now: Instant) -> Result<(), &'static str> {
         if self.running() >= self.limits.max_calls {
             return Err(TOO_MANY_CALLS);
@@ -48,7 +48,8 @@ impl Connection {
             // An unread frame may be the invocation.
             Some(Exchange { id, .. }) if self.is_silent(id) => {
                 self.exchanges.opened.pop_front();
-                let message = "the call named no method, and made room for another one";
+                let message =
+                    "the call named no method in time, and was ended to make room for another one";
                 self.fail(id, Error::new(ErrorKind::ResourceExhausted, message));
                 Ok(())
             }
@@ -101,7 +102,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When the call has failed meanwhile.
+    /// Fails if the call has failed meanwhile.
     pub fn poll_forward(
         &mut self,
         now: Instant,
@@ -114,7 +115,7 @@ impl Connection {
         if let Poll::Ready(()) = call.inbox.poll_closed(cx) {
             return Poll::Ready(Err(call.inbox.reason().cloned().unwrap_or_else(failed)));
         }
-        // As when a method is invoked here.
+        // The phase changes as for a method that is invoked here.
         if self.over {
             return Poll::Ready(Err(Error::connection(NOT_EXECUTED)));
         }
@@ -149,7 +150,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// The status that ends the call, which must not run.
+    /// Returns the status that ends the call, which must not run.
     pub fn invoke(&mut self, id: u64, asked: bool) -> Result<(), Status> {
         if self.over {
             return Err(Status::new(Code::Unavailable, NOT_EXECUTED));
@@ -206,8 +207,8 @@ impl Connection {
         }
     }
 
-    /// Returns whether a call has not named its method and has no unread frame. Such a frame would be
-    /// the invocation, or end the call in another way.
+    /// Returns whether a call has not named its method and has no unread frame. The unread frame is
+    /// the invocation, or ends the call in another way.
     fn is_silent(&self, id: u64) -> bool {
         let call = self.calls.get(&id);
         call.is_some_and(|call| call.phase.is_unfinished() && call.inbox.is_empty())

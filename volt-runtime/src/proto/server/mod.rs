@@ -19,10 +19,10 @@
 //! | `Open` | the caller half-closes | `HalfClosed` |
 //!
 //! In `Keying`, `Keyed` and `Forwarded`, the caller has not named its method: nothing runs yet, and
-//! strangers can open such calls. They are counted apart from running calls, and their time is limited
-//! (`invocations.rs`, `exchanges.rs`). In `HalfClosed`, the end of the call is due, which draining
-//! waits for. A call is removed when its task ends, in any phase; a failure closes its inbox and lets
-//! the task find the reason there.
+//! clients without a session can open such calls. They are counted separately from running calls, and
+//! their time is limited (`invocations.rs`, `exchanges.rs`). In `HalfClosed`, the end of the call is
+//! due, which draining waits for. A call is removed when its task ends, in any phase; a failure closes
+//! its inbox and lets the task find the reason there.
 //!
 //! # Backpressure
 //!

@@ -223,7 +223,7 @@ fn a_forwarded_call_must_name_its_method_soon() {
     server.wait(FORWARD_TIMEOUT);
     assert_eq!(server.error(1).kind(), ErrorKind::Deadline);
     assert!(server.read(2).is_pending());
-    // One that waits for its turn does not wait without end either.
+    // A call that waits for its turn does not wait indefinitely either.
     server.connection.remove(1);
     assert!(server.open(3, FrameKind::KeyExchange));
     server.wait(INVOKE_TIMEOUT);
@@ -252,7 +252,7 @@ fn requests_without_a_session_are_bounded() {
     }
     server.receive_bytes(1, 5000);
     assert!(server.connection.poll_receive(&mut cx()).is_ready());
-    assert_eq!(server.connection.queued(), 0, "it is not counted any more");
+    assert_eq!(server.connection.queued(), 0, "it is no longer counted");
 }
 
 /// A published client repeats its opening if it writes early. Anything else is an error.
@@ -296,7 +296,10 @@ fn a_full_call_fails_after_its_wait_or_at_once() {
         assert_eq!(server.connection.poll_receive(&mut cx()).is_pending(), wait > 0);
         server.wait(Duration::from_secs(wait));
         assert!(server.connection.poll_receive(&mut cx()).is_ready());
-        assert!(matches!(server.read(1), Poll::Ready(Ok(_))), "what was there can be read");
+        assert!(
+            matches!(server.read(1), Poll::Ready(Ok(_))),
+            "frames that had arrived can be read"
+        );
         assert_eq!(server.error(1).kind(), ErrorKind::ResourceExhausted);
     }
 }
@@ -318,7 +321,7 @@ fn the_stalls_of_a_call_add_up() {
     }
     server.wait(Duration::from_secs(2));
     assert!(server.connection.poll_receive(&mut cx()).is_ready());
-    assert!(matches!(server.read(1), Poll::Ready(Ok(_))), "what was there can be read");
+    assert!(matches!(server.read(1), Poll::Ready(Ok(_))), "frames that had arrived can be read");
     assert_eq!(server.error(1).kind(), ErrorKind::ResourceExhausted);
 }
 
@@ -348,7 +351,7 @@ fn a_slow_handler_beside_active_calls_fails() {
     server.receive(1, false);
     server.wait(Duration::from_secs(5));
     assert!(server.connection.poll_receive(&mut cx()).is_ready());
-    assert!(matches!(server.read(1), Poll::Ready(Ok(_))), "what was there can be read");
+    assert!(matches!(server.read(1), Poll::Ready(Ok(_))), "frames that had arrived can be read");
     assert_eq!(server.error(1).kind(), ErrorKind::ResourceExhausted);
 }
 
@@ -404,10 +407,10 @@ fn draining_waits_for_due_calls_and_briefly_for_invocations() {
     assert!(!server.is_drained());
     server.connection.invoke(1, true).expect("keys were exchanged in time");
     server.wait(INVOCATION_GRACE);
-    assert!(!server.is_drained(), "its end is due");
+    assert!(!server.is_drained(), "the end of the call is due");
     server.connection.remove(1);
     assert!(server.is_drained(), "the other call was never invoked");
-    assert!(server.connection.invoke(2, true).is_err(), "and is not any more");
+    assert!(server.connection.invoke(2, true).is_err(), "a late invocation is refused");
 }
 
 #[test]

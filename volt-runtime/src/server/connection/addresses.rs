@@ -26,9 +26,10 @@ impl Addresses {
         Arc::new(Self { limit, counts: Mutex::default() })
     }
 
-    /// Takes a place for a connection from `peer`. Returns `None` if its address has none left.
+    /// Takes a place for a connection from `peer`. Returns `None` if its address has no places
+    /// left.
     ///
-    /// Connections of this machine are not counted: all its programs have one address, and so have
+    /// Connections from this machine are not counted: all its programs share one address, and so do
     /// all clients behind a proxy on it.
     pub(in crate::server) fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
         let Some(address) = counted(peer) else { return Some(Place::uncounted()) };

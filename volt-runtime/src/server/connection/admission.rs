@@ -1,8 +1,8 @@
 //! Bounds the memory and the number of connections that have no session yet.
 //!
-//! Each connection has its own limits, but strangers may open thousands. They share one limit, so that all
-//! of them together cost no more than a few callers would. A connection leaves the count when the first
-//! call with a session is admitted on it.
+//! Each connection has its own limits, but clients without a session may open thousands. These
+//! connections share one limit, so that all of them together cost no more than a few callers would. A
+//! connection leaves the count when the first call with a session is admitted on it.
 
 use std::{
     sync::{
@@ -25,8 +25,8 @@ pub(in crate::server) struct Newcomers {
     limit: usize,
     /// Changed with a compare-and-swap, so that two connections cannot exceed the limit together.
     held: AtomicUsize,
-    /// Their key exchanges at a time, one for each processor. Others wait apart from the tasks that can
-    /// run, so that they do not delay the calls of clients with a session.
+    /// The permits for their key exchanges, one for each processor. Others wait apart from the
+    /// tasks that can run, so that they do not delay the calls of clients with a session.
     exchanges: Semaphore,
 }
 
@@ -52,13 +52,13 @@ impl Newcomers {
 pub(in crate::server) struct Admission {
     /// `None` if no limit applies.
     newcomers: Option<Arc<Newcomers>>,
-    /// Read without the lock, for each frame.
+    /// This is read for each frame, so it needs no lock.
     admitted: AtomicBool,
     /// The bytes in the connection's queues.
     queued: AtomicUsize,
     /// One key exchange at a time, so that no connection delays the others.
     exchange: Semaphore,
-    /// The admission of the connection, if this one is of a stream within it.
+    /// The admission of the connection, if this is the admission of a stream within it.
     outer: Option<Arc<Self>>,
     state: Mutex<State>,
 }
@@ -121,7 +121,7 @@ impl Admission {
             return;
         }
         let (reader, place) = {
-            // Under the lock, so that a reader that is about to register sees it or is woken.
+            // Set under the lock, so that a reader that is about to register sees it or is woken.
             let mut state = self.state();
             self.admitted.store(true, Ordering::Release);
             self.set(&mut state, 0);
@@ -133,7 +133,7 @@ impl Admission {
         }
     }
 
-    /// Waits for the turn of a key exchange. Returns `None` if the connection has a session. The turn
+    /// Waits for the key exchange's turn. Returns `None` if the connection has a session. The turn
     /// ends when the permits are dropped.
     pub(super) async fn turn(&self) -> Option<[SemaphorePermit<'_>; 2]> {
         let newcomers = self.newcomers.as_ref()?;
@@ -141,7 +141,7 @@ impl Admission {
             return None;
         }
         // The semaphores are never closed.
-        // Streams within a connection wait in the line of that connection.
+        // Streams within a connection wait in that connection's queue.
         let own = self.outer.as_deref().unwrap_or(self).exchange.acquire().await.ok()?;
         if self.is_admitted() {
             return None;
@@ -149,12 +149,13 @@ impl Admission {
         Some([own, newcomers.exchanges.acquire().await.ok()?])
     }
 
-    /// Sets the bytes in the connection's queues. They count from the next message on.
+    /// Sets the bytes in the connection's queues. Bytes are counted from the next message on.
     pub(super) fn queued(&self, bytes: usize) {
         self.queued.store(bytes, Ordering::Relaxed);
     }
 
-    /// Returns the bytes of a call that has ended at once: the client may not send another message.
+    /// Releases the bytes of a call that has ended at once: the client may not send another
+    /// message.
     pub(super) fn released(&self, queued: usize) {
         let mut state = self.state();
         if !self.is_admitted() {
@@ -186,8 +187,8 @@ impl Admission {
         Poll::Pending
     }
 
-    /// Sets the bytes that are held for this connection. Beyond the limit nothing changes, and the
-    /// connection ends.
+    /// Sets the bytes that are held for this connection. If that would exceed the limit, nothing
+    /// changes and the connection ends.
     fn set(&self, state: &mut State, bytes: usize) -> bool {
         let Some(newcomers) = &self.newcomers else { return true };
         let within = newcomers.change(state.held, bytes);
@@ -216,7 +217,7 @@ mod tests {
         Admission::new(Arc::clone(newcomers), Place::uncounted())
     }
 
-    /// A flood of key exchanges waits in the line of its connection.
+    /// A flood of key exchanges waits in its connection's queue.
     #[tokio::test]
     async fn key_exchanges_take_turns_until_there_is_a_session() {
         let newcomers = Newcomers::new(usize::MAX);
@@ -228,7 +229,7 @@ mod tests {
         let mut cx = Context::from_waker(Waker::noop());
         assert!(waiting.as_mut().poll(&mut cx).is_pending());
         assert_eq!(newcomers.exchanges.available_permits(), processors - 1);
-        // Other connections have their turn, unless all processors are taken.
+        // Other connections get their turn unless all processors are busy.
         let all = newcomers.exchanges.acquire_many(u32::try_from(processors - 1).unwrap()).await;
         assert!(Box::pin(second.turn()).as_mut().poll(&mut cx).is_pending());
         drop(all);

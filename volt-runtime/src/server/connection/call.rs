@@ -59,7 +59,7 @@ pub(super) async fn run(host: Arc<ServiceHost>, connection: ConnectionRef, frame
     let entry = Entry::new(&connection, id);
     let call = entry.call().clone();
     let turn = connection.admission().turn().await;
-    // It may have waited long.
+    // The call may have waited for a long time.
     if turn.is_some()
         && let Some(reason) = call.with(|machine| machine.failure(id))
     {
@@ -144,7 +144,7 @@ async fn pass_on(
     }
     let waited =
         poll_fn(|cx| call.with(|machine| machine.poll_forward(now(), call.id(), cx))).await;
-    // It owns the entry from here on, so the call lives for as long as the relay keeps it.
+    // The relay owns the entry from here on, so the call lives for as long as the relay keeps it.
     let relayed = RelayedCall::new(entry, connection, &handshake.token, places);
     match (waited, host.relay()) {
         (Err(reason), _) => relayed.reject(reason.to_string()),
@@ -193,7 +193,7 @@ async fn open(
     let mut handshake = ServerHandshake::accept_after(frame, earlier.as_ref()).map_err(text)?;
     handshake.via.arrive(host.id());
     if !handshake.via.destinations.is_empty() {
-        // The audience and the signature are the target's to check.
+        // The target checks the audience and the signature.
         handshake.token.check_times(now).map_err(|error| error.to_string())?;
         return Ok(Admitted::Elsewhere(Box::new(handshake)));
     }
@@ -219,8 +219,8 @@ async fn open(
 
 /// The sending half. It owns sealing.
 ///
-/// It may outlive the call's task, in a task that the handler has started. Sending fails then, because
-/// the call has ended.
+/// It may outlive the call's task, in a task that the handler has spawned. Sending fails then,
+/// because the call has ended.
 struct CallSender {
     call: CallRef,
     key: Arc<CallKey>,

@@ -85,13 +85,14 @@ impl ServiceHost {
         self
     }
 
-    /// Forwards calls to other hosts. Without a relay handler such calls are rejected.
+    /// Forwards calls to other hosts. Without a relay handler, such calls are rejected.
     pub fn with_relay(mut self, relay: impl RelayHandler) -> Self {
         self.relay = Some(Box::new(relay));
         self
     }
 
-    /// Answers plain HTTP requests on the websocket's port. Without a handler they get 404.
+    /// Answers plain HTTP requests on the websocket's port. Without a handler, they are answered
+    /// with 404.
     #[cfg(feature = "server")]
     pub fn with_http(mut self, handler: impl HttpHandler) -> Self {
         self.http = Some(Box::new(handler));

@@ -10,9 +10,9 @@ use crate::{Keepalive, Overflow, proto::token};
 /// Limits and policies of a server. Set with
 /// [`ServiceHost::with_options`](super::ServiceHost::with_options).
 ///
-/// The defaults suit a server on a public network. A tunnel observes those that concern calls, from
+/// The defaults suit a server on a public network. A tunnel applies the limits on calls, from
 /// [`max_calls`](Self::max_calls) to [`overflow`](Self::overflow), and
-/// [`invoke_timeout`](Self::invoke_timeout); the others are those of its websocket.
+/// [`invoke_timeout`](Self::invoke_timeout); the others are applied by its websocket.
 ///
 /// They are described for websockets. Over gRPC, a violation ends the call alone where it can, a call
 /// names its method with its first message, and HTTP/2's flow control takes the place of `overflow`,
@@ -49,10 +49,11 @@ pub struct ServerOptions {
     /// slower one ends. Time during which the server does not read does not count. Default 20
     /// seconds.
     pub message_timeout: Duration,
-    /// The maximum number of connections; further ones get HTTP status 503. Default 4,096.
+    /// The maximum number of connections; further ones are answered with HTTP status 503. Default
+    /// 4,096.
     pub max_connections: usize,
     /// The maximum number of connections from one address that have no session: no call of theirs was
-    /// admitted with one yet. Further ones get HTTP status 503. Default 256.
+    /// admitted with one yet. Further ones are answered with HTTP status 503. Default 256.
     ///
     /// With IPv6, a network of 64 bits counts as one address. Connections from this machine are not
     /// counted: a proxy on it must limit its clients itself. A host whose authenticator admits callers
@@ -91,13 +92,13 @@ pub struct ServerOptions {
     /// Default `None`, because one published client crashes on a ping; enable it where that client
     /// is not used.
     pub keepalive: Option<Keepalive>,
-    /// The silence after which the system probes whether the client's machine is still there, with
-    /// TCP keepalive. A connection whose machine does not answer four probes, a quarter of this time
-    /// apart, ends. Clients do not notice. Default one minute; `None` leaves it to the system, which
-    /// usually never probes.
+    /// The silence after which the system probes, with TCP keepalive, whether the client's machine
+    /// can still be reached. A connection ends if its machine does not answer four probes, a
+    /// quarter of this time apart. Clients do not notice. Default one minute; `None` leaves it to
+    /// the system, which usually never probes.
     pub tcp_keepalive: Option<Duration>,
     /// The time within which a call must name its method after it was opened. Default 2 minutes,
-    /// the validity period of its token. Calls that are forwarded to another host get at most 15
+    /// the validity period of its token. Calls that are forwarded to another host have at most 15
     /// seconds.
     pub invoke_timeout: Duration,
     /// The time after which a connection is closed if its client accepts no data that is waiting to be
@@ -138,7 +139,7 @@ impl Default for ServerOptions {
 }
 
 /// The web pages whose scripts may send requests to a server, by the `Origin` that their browser
-/// states. Requests of other pages get HTTP status 403.
+/// states. Requests of other pages are answered with HTTP status 403.
 ///
 /// Programs other than browsers state no origin, and are always served.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

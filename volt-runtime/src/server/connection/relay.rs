@@ -1,8 +1,9 @@
-//! Calls that are for another host.
+//! Forwards calls that are for another host.
 //!
-//! A relay forwards frames between a caller and a target that is connected to it. It has no key of the call
-//! and reads only what is in clear text: the token, the route, and which frame is the last. The program
-//! decides where a call goes ([`RelayHandler`]) and moves the frames ([`RelayedCall`]).
+//! A relay forwards frames between a caller and a target that is connected to it. It does not have
+//! the call's key and reads only the parts in clear text: the token, the route, and the mark of the
+//! last frame. The program decides where a call goes ([`RelayHandler`]) and moves the frames
+//! ([`RelayedCall`]).
 
 use std::{
     fmt,
@@ -114,7 +115,7 @@ impl RelayedCall {
         let body = match read {
             Ok(body) => body,
             Err(reason) => {
-                // With the connection lost, there is no caller to notify.
+                // If the connection is lost, there is no caller to notify.
                 if reason.kind() != ErrorKind::Connection {
                     self.write(&TunnelFrame::Rejected(reason.to_string()));
                 }
@@ -140,7 +141,7 @@ impl RelayedCall {
     ///
     /// # Errors
     ///
-    /// When the connection is lost.
+    /// Fails if the connection is lost.
     ///
     /// # Cancel safety
     ///

@@ -25,7 +25,7 @@ impl Shares {
         })
     }
 
-    /// Takes a place for a call that is being opened. Returns `None` if none is left.
+    /// Takes a place for a call that is being opened. Returns `None` if no place is left.
     pub(super) fn exchange(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.exchanges).try_acquire_owned().ok()
     }
@@ -40,7 +40,7 @@ impl Shares {
 /// The places that a call occupies until it names its method.
 pub(super) type Places = [Option<OwnedSemaphorePermit>; 2];
 
-/// An `Invoke` stream, as far as the calls within it must know.
+/// The parts of an `Invoke` stream that the calls within it need.
 #[derive(Clone, Debug)]
 pub(in crate::server) struct StreamLimits {
     /// The admission of the stream. A caller with a session admits its connection too.

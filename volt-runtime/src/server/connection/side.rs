@@ -45,27 +45,27 @@ impl ServerSide {
         side
     }
 
-    /// As [`new`](Self::new), for frames in the messages of other calls.
+    /// Like [`new`](Self::new), for frames in the messages of other calls.
     pub(super) fn tunnel(host: Arc<ServiceHost>) -> Self {
         let Self { host, connection } = Self::new(host);
         Self { host, connection: connection.into_tunnel(None) }
     }
 
-    /// As [`tunnel`](Self::tunnel), for the frames in the messages of one `Invoke` stream.
+    /// Like [`tunnel`](Self::tunnel), for the frames in the messages of one `Invoke` stream.
     pub(super) fn stream(host: Arc<ServiceHost>, limits: &StreamLimits) -> Self {
         let admission = Arc::clone(&limits.admission);
         let Self { host, connection } = Self::with_admission(host, admission);
         Self { host, connection: connection.into_tunnel(Some(Arc::clone(&limits.shares))) }
     }
 
-    /// As [`new`](Self::new), for a client without a session so far.
+    /// Like [`new`](Self::new), for a client without a session so far.
     #[cfg(feature = "server")]
     pub fn newcomer(host: Arc<ServiceHost>) -> Self {
         let newcomers = Newcomers::new(host.options().unauthenticated_bytes);
         Self::with_admission(host, Admission::new(newcomers, Place::uncounted()))
     }
 
-    /// As [`new`](Self::new), for a connection whose bytes are bounded until a session is known.
+    /// Like [`new`](Self::new), for a connection whose bytes are bounded until a session is known.
     pub(in crate::server) fn with_admission(
         host: Arc<ServiceHost>,
         admission: Arc<Admission>,
@@ -75,7 +75,7 @@ impl ServerSide {
             max_calls: options.max_calls,
             max_key_exchanges: options.max_key_exchanges,
             max_relayed_exchanges: options.max_relayed_exchanges.max(1),
-            // Room for a few messages of the size that strangers may send.
+            // Room for a few messages of the size that unauthenticated clients may send.
             unauthenticated_buffer: options.unauthenticated_message_size.saturating_mul(4).max(1),
             receive_buffer: options.receive_buffer,
             connection_buffer: options.connection_buffer,
@@ -99,7 +99,7 @@ impl ServerSide {
 
     /// Waits until the next frame may be received.
     pub(super) fn poll_receive(&self, cx: &mut Context<'_>) -> Poll<()> {
-        // Another stream of the same connection may have had a session.
+        // Another stream of the same connection may have admitted a session meanwhile.
         let admitted = self.connection.admission().is_admitted();
         self.shared().with(|machine| {
             if admitted {
@@ -129,7 +129,7 @@ impl ServerSide {
     ///
     /// # Errors
     ///
-    /// When the message's header cannot be read. The connection is then lost.
+    /// Fails if the message's header cannot be read. The connection is then lost.
     pub fn receive(&self, message: Bytes, text: bool) -> Result<()> {
         let frame = read_frame(message, text)
             .inspect_err(|error| self.shared().with(|machine| machine.lose(error)))?;

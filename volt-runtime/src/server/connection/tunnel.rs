@@ -1,8 +1,8 @@
 //! An endpoint whose calls arrive frame by frame over a relay's connection.
 //!
 //! Clients host services this way: the Volt forwards each caller's frames inside the messages of the
-//! client's `Connect` call, and the answers return the same way. The calls are those of a websocket, with
-//! their own keys. The Volt and relays translate fields and cannot read the calls.
+//! client's `Connect` call, and the answers return the same way. The calls are the same as on a
+//! websocket, each with its own key. The Volt and relays translate fields and cannot read the calls.
 
 use std::{
     fmt,
@@ -37,8 +37,9 @@ impl Tunnel {
         Self(ServerSide::tunnel(endpoint))
     }
 
-    /// As [`new`](Self::new), for the frames of one call in the messages of `VoltAPI/Invoke`. Returns
-    /// `None` if the stream does not come straight over gRPC, for example from another tunnel.
+    /// Like [`new`](Self::new), for the frames of one call in the messages of `VoltAPI/Invoke`.
+    /// Returns `None` if the stream does not come straight over gRPC, for example from another
+    /// tunnel.
     ///
     /// The call shares the limits of the stream's connection, and its caller's session lifts those of
     /// strangers.
@@ -52,7 +53,7 @@ impl Tunnel {
     ///
     /// # Errors
     ///
-    /// When the frame is damaged or is not a caller's frame. Other calls are not affected.
+    /// Fails if the frame is damaged or is not a caller's frame. Other calls are not affected.
     ///
     /// # Cancel safety
     ///
@@ -65,7 +66,8 @@ impl Tunnel {
             let room = poll_fn(|cx| self.0.shared().with(|machine| machine.poll_room(cx)));
             let _ = self.timed(room).await;
         }
-        // Taken when it is accepted: the closure may be polled again while the frame waits in the machine.
+        // The frame is taken when it is accepted: the closure may be polled again while the frame
+        // waits in the machine.
         let mut frame = Some(frame);
         self.timed(poll_fn(|cx| {
             let ready = self.0.poll_receive(cx);
@@ -119,8 +121,8 @@ impl Tunnel {
         self.0.shared().with(|machine| machine.lose(reason));
     }
 
-    /// Drives the timeouts of the calls while waiting for `work`. A tunnel has no task that could
-    /// do so.
+    /// Drives the timeouts of the calls while waiting for `work`. A tunnel has no task of its own
+    /// that could drive them.
     async fn timed<T>(&self, work: impl Future<Output = T>) -> T {
         let (mut work, mut timeouts) = (pin!(work), Timeouts::default());
         poll_fn(|cx| {

@@ -1,6 +1,6 @@
-//! A request's body that watches its messages arrive: their size, their time, and their memory.
+//! A request's body that limits the size, duration and memory of arriving messages.
 //!
-//! A message is judged by the length in its prefix, before memory is reserved for it.
+//! The length in a message's prefix is checked before memory is reserved for it.
 
 use std::{
     error::Error as StdError,
@@ -30,7 +30,7 @@ const LONG: u64 = 64 << 10;
 const UNIT: u64 = 1 << 10;
 /// A message gets the message timeout for each started unit of this many bytes.
 const TIMED_UNIT: u64 = 1 << 20;
-/// The largest factor by which gzip shrinks.
+/// The largest compression factor of gzip.
 const MAX_COMPRESSION: u64 = 1032;
 
 /// Creates the memory that long messages of a connection share.
@@ -64,7 +64,8 @@ pub(super) struct ArrivalLimits {
     pub(super) stranger: Option<Stranger>,
 }
 
-/// The limits of a caller without a session. They end when a call of the connection has one.
+/// The limits of a caller without a session. They are lifted when a call of the connection has a
+/// session.
 pub(super) struct Stranger {
     pub(super) admission: Arc<Admission>,
     /// The bytes that count in addition to its messages.
@@ -204,7 +205,7 @@ impl<B> Arrivals<B> {
             self.share = ready!(waiting.as_mut().poll(cx));
             self.waiting = None;
             if self.share.is_none() {
-                let text = "other long messages of the connection took all its memory for too long";
+                let text = "other long messages occupied all memory of the connection for too long";
                 return Poll::Ready(Err(exhausted(text.to_owned())));
             }
         }
@@ -306,7 +307,7 @@ mod tests {
 
     /// A truncated upload must not count as complete.
     #[tokio::test]
-    async fn a_reset_is_no_half_close() {
+    async fn a_reset_is_not_a_half_close() {
         for is_half_closed in [true, false] {
             let limits = ArrivalLimits {
                 message: 1,

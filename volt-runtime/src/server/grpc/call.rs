@@ -1,7 +1,7 @@
 //! One call, from its headers to its trailers.
 //!
 //! A unary call runs within the task that HTTP/2 has for its stream, which is dropped when the stream
-//! is reset; its answer leaves as one. The other kinds run in a task of their own, because HTTP/2
+//! is reset; its answer leaves as one. Calls of the other kinds run in separate tasks, because HTTP/2
 //! reads a body only while the peer accepts it, and a handler must read requests meanwhile.
 
 use std::{
@@ -120,7 +120,7 @@ fn response(body: Outgoing) -> Response<Outgoing> {
     response
 }
 
-/// The answer to a call that is not invoked. It has no body, which shows clients that nothing ran.
+/// The answer to a call that is not invoked. It has no body, which tells clients that nothing ran.
 fn failed(pipe: &Pipe, body: Outgoing, failure: &Status) -> Response<Outgoing> {
     pipe.end();
     let mut response = response(body.without_content());
@@ -133,7 +133,7 @@ fn stopping() -> Status {
     Status::new(Code::Unavailable, "the server is shutting down")
 }
 
-/// The end of one that was not, and whose headers have been answered.
+/// The end of a call that was not invoked, and whose headers have been answered.
 fn not_executed() -> Status {
     Status::new(Code::Unavailable, NOT_EXECUTED)
 }
@@ -255,7 +255,8 @@ impl Call {
             () = cut => stopping(),
             failure = expired => failure,
         };
-        // Before the handler is dropped, which would end the call in its own way.
+        // Set the status before the handler is dropped, which would end the call with another
+        // status.
         self.pipe.end_with(status::trailers(Some(&failure)));
         let _ = reason.set(failure);
     }
@@ -282,8 +283,8 @@ fn method_path(path: &str) -> &str {
     }
 }
 
-/// Returns the limits of a call's messages. Those of a caller without a session are counted, until a call of
-/// the connection has one.
+/// Returns the limits of a call's messages. Messages of a caller without a session are counted
+/// until a call of the connection has one.
 fn limits(
     connection: &Connection,
     peer: &Peer,

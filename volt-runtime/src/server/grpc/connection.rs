@@ -49,7 +49,7 @@ pub(super) struct Connection {
     answers: Arc<Budget>,
     /// The places of requests that are read after their answers.
     rests: Arc<Semaphore>,
-    /// The last token with its text. A client may make many calls with one.
+    /// The last token with its text. A client may make many calls with one token.
     last: Mutex<Option<(HeaderValue, Arc<Token>)>>,
 }
 
@@ -94,8 +94,8 @@ impl Connection {
         &self.answers
     }
 
-    /// Returns a place to read the rest of a request after its answer. Strangers have none: their calls count no longer
-    /// once they are answered.
+    /// Returns a place to read the rest of a request after its answer. Callers without a session
+    /// have no such places: their calls no longer count once they are answered.
     pub(super) fn rest(&self) -> Option<OwnedSemaphorePermit> {
         let is_admitted = self.admission.is_admitted();
         Arc::clone(&self.rests).try_acquire_owned().ok().filter(|_| is_admitted)
@@ -121,8 +121,9 @@ impl Connection {
 
     /// Authenticates the caller of a method.
     ///
-    /// A caller without a valid session may still call the open methods. One that waits for a
-    /// decision about its session repeats `Authenticate` with a token that already names it.
+    /// A caller without a valid session may still call the open methods. A client that waits for a
+    /// decision about its session repeats `Authenticate` with a token that already names the
+    /// session.
     pub(super) fn authenticate(&self, path: &str, headers: &HeaderMap) -> Result<Peer, Status> {
         let authenticator = self.endpoint.authenticator();
         let is_open = path.ends_with(AUTHENTICATE) || path.ends_with(INVOKE);
@@ -173,7 +174,9 @@ impl Connection {
 fn refuse_sealed(token: &Token) -> Result<(), Status> {
     let claims = token.claims();
     if claims.k.is_some() || claims.sk.is_some() || claims.iv.is_some() {
-        return Err(unauthenticated("the token is that of a sealed call, and authorizes no other"));
+        return Err(unauthenticated(
+            "the token is that of a sealed call, and does not authorize any other",
+        ));
     }
     Ok(())
 }

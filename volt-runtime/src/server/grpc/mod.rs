@@ -58,7 +58,7 @@ const SEND_BUFFER: usize = 256 << 10;
 ///
 /// # Errors
 ///
-/// When the listener has no address.
+/// Fails if the listener has no address.
 pub fn serve_grpc(
     listener: TcpListener,
     endpoint: impl Into<Arc<ServiceHost>>,
@@ -66,7 +66,7 @@ pub fn serve_grpc(
     listener::start(listener, Grpc { tls: None, endpoint: endpoint.into() })
 }
 
-/// As [`serve_grpc`], over TLS.
+/// Like [`serve_grpc`], over TLS.
 ///
 /// If `tls` [accepts](ServerTls::accepting_clients_of) certificates of clients, the key of a client's
 /// certificate authenticates its calls that have no token:
@@ -74,7 +74,7 @@ pub fn serve_grpc(
 ///
 /// # Errors
 ///
-/// As [`serve_grpc`].
+/// Same as [`serve_grpc`].
 #[cfg(feature = "tls")]
 pub fn serve_grpc_tls(
     listener: TcpListener,
@@ -110,7 +110,7 @@ impl Protocol for Grpc {
         );
         let opened = tokio::select! {
             opened = opening => opened,
-            // Do not wait for clients that have not begun.
+            // Do not wait for clients that have not sent a request.
             _ = stopping.changed() => return,
         };
         let (stream, key) = match opened {
@@ -132,13 +132,13 @@ impl Protocol for Grpc {
             _ = timeout(options.drain_timeout, connection.calls().settled()) => {}
         }
         connection.calls().cut();
-        // The ends of the calls are still to be written.
+        // The ends of the calls have not been written yet.
         if let Ok(outcome) = timeout(options.drain_timeout, http).await {
             log(outcome);
         }
     }
 
-    /// Clients see a lost connection, and try again later.
+    /// Clients see a lost connection, and retry later.
     async fn turn_away(self: Arc<Self>, _: TcpStream, _: NoRoom) {}
 }
 

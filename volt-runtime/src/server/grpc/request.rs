@@ -36,7 +36,7 @@ impl RequestBody {
     }
 }
 
-/// Ready when a body has ended. Drops what it has until then.
+/// Ready when a body has ended. Drops the data that arrives until then.
 fn poll_rest(body: &mut Incoming, cx: &mut Context<'_>) -> Poll<()> {
     loop {
         match Pin::new(&mut *body).poll_frame(cx) {

@@ -1,4 +1,4 @@
-//! Listening: accepts the connections of a server, up to its limit, until it stops.
+//! Accepts the connections of a server, up to its limit, until the server stops.
 
 mod protocol;
 mod reception;

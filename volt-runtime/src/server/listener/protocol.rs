@@ -1,4 +1,5 @@
-//! The protocol of a server's connections: what listening knows of websockets and of gRPC.
+//! The protocol of a server's connections: the interface between the listener and websockets or
+//! gRPC.
 
 use std::sync::Arc;
 
@@ -17,9 +18,9 @@ pub(in crate::server) struct Newcomer {
 /// The reason why there is no room for a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) enum NoRoom {
-    /// The server has as many connections as it may have.
+    /// The server has reached its limit of connections.
     Server,
-    /// The client's address has as many connections without a session as it may have.
+    /// The client's address has reached its limit of connections without a session.
     Address,
 }
 

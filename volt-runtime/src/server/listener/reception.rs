@@ -169,7 +169,7 @@ mod tests {
             assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
             held.push(client);
         }
-        // The refused connection has ended; then a place becomes free.
+        // The refused connection has ended; then a place is free again.
         drop(held.remove(0));
         while server.reception.connections.len() > 3 {
             server.reception.one_ended().await;

@@ -1,6 +1,6 @@
 //! A stream that fails when its peer accepts no data for too long.
 //!
-//! Such a peer would keep its place and everything that is queued for it. The timer runs only while a write
+//! Such a peer would hold its place and all data queued for it. The timer runs only while a write
 //! waits, so an idle connection has none.
 
 use std::{
@@ -28,7 +28,7 @@ impl<S> WriteTimeout<S> {
         Self { stream, limit, timer: None }
     }
 
-    /// Starts the timer when a write has to wait, and stops it with the next progress.
+    /// Starts the timer when a write has to wait, and stops it at the next progress.
     fn watch<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -43,7 +43,7 @@ impl<S> WriteTimeout<S> {
         timer.as_mut().poll(cx).map(|()| {
             Err(io::Error::new(
                 io::ErrorKind::TimedOut,
-                format!("the peer read nothing of the written data for {limit:?}"),
+                format!("the peer read none of the written data for {limit:?}"),
             ))
         })
     }

@@ -2,12 +2,11 @@
 //!
 //! Each connection is one task from its TCP stream to its end: TLS, the HTTP request (`request.rs`), then
 //! the driver of the websocket. Its stream is wrapped three times: to fail writes that make no progress
-//! (`write_timeout.rs`), to judge messages before memory is reserved for them (`arrivals.rs`), and to count
-//! bytes for the keepalive. The calls are tasks of their own, started by the connection's
-//! [`ServerSide`].
+//! (`write_timeout.rs`), to check messages before memory is reserved for them (`arrivals.rs`), and to count
+//! bytes for the keepalive. Each call is a separate task, started by the connection's [`ServerSide`].
 //!
-//! A client without a session gets a bounded share of everything: places, time for its request, and bytes
-//! in flight. `ServerOptions` lists the limits.
+//! A client without a session has a bounded share of every resource: connections, time for its request, and
+//! bytes in flight. `ServerOptions` lists the limits.
 
 mod arrivals;
 mod connection;
@@ -30,7 +29,7 @@ use crate::{
     tls::ServerTls,
 };
 
-/// The time that a refused connection has for its request, TLS included.
+/// The time within which a refused connection must send its request, TLS included.
 const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Serves a host's services to the clients of `listener`, and answers plain HTTP requests if
@@ -59,12 +58,13 @@ const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 ///
-/// When the listener has no address.
+/// Fails if the listener has no address.
 pub fn serve(listener: TcpListener, endpoint: impl Into<Arc<ServiceHost>>) -> io::Result<Server> {
     listener::start(listener, Websockets::new(None, endpoint))
 }
 
-/// As [`serve`], over TLS. Clients that connect without TLS receive an HTTP status that explains it.
+/// Like [`serve`], over TLS. Clients that connect without TLS receive an HTTP status that explains
+/// it.
 ///
 /// The handshake is done in the connection's own task, within
 /// [`handshake_timeout`](crate::server::ServerOptions::handshake_timeout), so a slow client does not block
@@ -72,7 +72,7 @@ pub fn serve(listener: TcpListener, endpoint: impl Into<Arc<ServiceHost>>) -> io
 ///
 /// # Errors
 ///
-/// As [`serve`].
+/// Same as [`serve`].
 #[cfg(feature = "tls")]
 pub fn serve_tls(
     listener: TcpListener,

@@ -122,7 +122,7 @@ fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
 fn with_type(content_type: &'static str, body: Bytes) -> Response<Body> {
     let mut response = Response::new(Body::new(body));
     let headers = response.headers_mut();
-    // This is what ends the connection.
+    // This ends the connection.
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
     if let Ok(content_type) = HeaderValue::try_from(content_type) {
         headers.insert(CONTENT_TYPE, content_type);

@@ -44,7 +44,7 @@ async fn a_wrong_token_ends_the_call_with_its_reason() {
 
 /// A relay sees the tokens of sealed calls in clear, and must not be able to call with them.
 #[tokio::test]
-async fn the_token_of_a_sealed_call_serves_no_other_call() {
+async fn the_token_of_a_sealed_call_authorizes_no_other_call() {
     let host = ServiceHost::new(
         VOLT_ID,
         SigningKey::generate().unwrap(),
@@ -70,7 +70,7 @@ async fn the_token_of_a_sealed_call_serves_no_other_call() {
             call.send(&Note::new("token", 1));
             outcomes.push(call.outcome().await);
         }
-        let text = "the token is that of a sealed call, and authorizes no other";
+        let text = "the token is that of a sealed call, and does not authorize any other";
         let refused = bad(Code::Unauthenticated, text);
         assert_eq!(outcomes, [refused.clone(), good([Note::new("token", 1)]), refused]);
     }
@@ -165,7 +165,7 @@ static OPEN: [Method; 4] = [
     Method { path: "/x.Other/Authenticate", kind: MethodKind::Unary },
 ];
 
-/// A service of which a part is open.
+/// A service with some methods open to callers without a session.
 struct Open;
 
 impl Service for Open {

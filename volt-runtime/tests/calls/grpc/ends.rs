@@ -29,7 +29,7 @@ async fn a_deadline_ends_each_kind_of_call() {
         assert_eq!(outcome.status.code(), Code::DeadlineExceeded, "{method}");
         soon(volt.probe.running(0)).await;
     }
-    // It covers the time in which nothing was invoked.
+    // The deadline covers the time before the invocation.
     for method in ["Get", "Echo"] {
         let call = client.open_with(method, &[("grpc-timeout", "1n")]).await;
         assert_eq!(call.outcome().await.status.code(), Code::DeadlineExceeded, "{method}");
@@ -69,7 +69,7 @@ async fn a_reset_stream_or_a_lost_connection_drops_the_handler() {
 
 /// HTTP/2 shows a reset with these reasons as the end of the body.
 #[tokio::test]
-async fn a_reset_is_no_half_close() {
+async fn a_reset_is_not_a_half_close() {
     for reason in [Reason::NO_ERROR, Reason::CANCEL] {
         let (ends, mut ended) = tokio::sync::mpsc::unbounded_channel();
         let router = Router::new().with(Ends(ends));
@@ -133,7 +133,7 @@ async fn a_reset_behind_further_messages_drops_a_unary_handler() {
 }
 
 #[tokio::test]
-async fn a_stopping_server_answers_what_is_due_and_ends_the_rest() {
+async fn a_stopping_server_answers_due_calls_and_ends_the_others() {
     let volt = start().await;
     let mut client = Raw::connect(&volt).await;
     let mut get = client.open("Get").await;

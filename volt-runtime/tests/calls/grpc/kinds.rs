@@ -47,7 +47,7 @@ async fn a_half_close_may_come_after_the_answer() {
         assert_eq!(call.message().await, note);
         let trailers = call.next().await.unwrap().unwrap_err();
         assert_eq!(trailers["grpc-status"], "0");
-        // It fails on a stream that has been reset.
+        // Sending fails on a stream that has been reset.
         call.half_close();
     }
 }
@@ -63,7 +63,7 @@ async fn a_server_stream_starts_without_its_half_close() {
 }
 
 #[tokio::test]
-async fn a_client_stream_is_summed_up_at_its_half_close() {
+async fn a_client_stream_is_answered_at_its_half_close() {
     let volt = start().await;
     let mut client = Raw::connect(&volt).await;
     let mut call = client.open("Sum").await;
@@ -99,14 +99,14 @@ async fn a_refusal_is_in_a_message_and_other_failures_are_in_the_trailers() {
     assert_eq!(outcome, good([refusal(Code::NotFound, "no such note")]));
     let mut call = client.open("List").await;
     call.send(&Note::new("refuse", 1));
-    let expected = [Note::new("refuse", 0), refusal(Code::DataLoss, "the rest is gone")];
+    let expected = [Note::new("refuse", 0), refusal(Code::DataLoss, "the rest is discarded")];
     assert_eq!(call.outcome().await, good(expected));
     for (method, first) in [("Sum", "refuse"), ("Echo", "refuse")] {
         let mut call = client.open(method).await;
         call.send(&Note::new(first, 0));
         assert_eq!(call.outcome().await, good([refusal(Code::InvalidArgument, "not this one")]));
     }
-    // No `Note`: a field of the wrong type.
+    // Not a valid `Note`: a field has the wrong type.
     for method in ["Get", "List"] {
         let mut call = client.open(method).await;
         call.send_bytes(vec![0, 0, 0, 0, 2, 0x08, 1]);
@@ -131,7 +131,7 @@ async fn a_call_without_a_message_is_not_invoked() {
         let outcome = call.outcome().await;
         assert_eq!(outcome, bad(Code::InvalidArgument, "no request message"), "{method}");
     }
-    // Half a message is none.
+    // Half of a message does not count as one.
     let mut call = client.open("Get").await;
     call.send_bytes(vec![0, 0, 0, 0, 9, 1]);
     call.half_close();

@@ -24,7 +24,7 @@ fn long(length: usize) -> Note {
 }
 
 #[tokio::test]
-async fn messages_up_to_the_limit_pass_and_a_longer_one_ends_its_call_alone() {
+async fn messages_up_to_the_limit_pass_and_a_longer_one_ends_only_its_call() {
     let volt = start_with(|options| options.max_message_size = 1 << 20).await;
     let mut client = Raw::connect(&volt).await;
     let mut call = client.open("Get").await;
@@ -34,7 +34,7 @@ async fn messages_up_to_the_limit_pass_and_a_longer_one_ends_its_call_alone() {
     assert_eq!(call.outcome().await, good([sum]));
     for method in ["Get", "Echo"] {
         let mut call = client.open(method).await;
-        // The length is enough.
+        // The length alone causes the error.
         call.send_bytes(vec![0, 0, 0x10, 0, 1]);
         let outcome = call.outcome().await;
         assert_eq!(outcome.status.code(), Code::ResourceExhausted, "{outcome:?}");
@@ -135,7 +135,7 @@ async fn callers_without_a_session_share_their_memory() {
 
 /// A call uses memory before it has a message.
 #[tokio::test]
-async fn calls_of_callers_without_a_session_count_what_they_take() {
+async fn calls_without_a_session_count_their_memory() {
     let (_server, mut client) =
         open_server(|options| options.unauthenticated_bytes = 100_000).await;
     let mut silent = Vec::new();
@@ -193,7 +193,7 @@ async fn a_long_message_waits_for_memory_for_a_limited_time() {
 }
 
 #[tokio::test]
-async fn a_message_that_stalls_ends_its_call_alone() {
+async fn a_message_that_stalls_ends_only_its_call() {
     let volt = start_with(|options| options.message_timeout = Duration::from_millis(50)).await;
     let mut client = Raw::connect(&volt).await;
     let mut echo = client.open("Echo").await;
@@ -284,7 +284,7 @@ async fn a_connection_must_begin_in_time() {
 }
 
 #[tokio::test]
-async fn a_reader_that_stops_stalls_its_call_alone() {
+async fn a_reader_that_stops_stalls_only_its_call() {
     let volt = start().await;
     let mut client = Raw::connect(&volt).await;
     let mut echo = client.open("Echo").await;

@@ -23,7 +23,7 @@ pub(crate) async fn client(volt: &Volt) -> NotesClient {
     NotesClient(connect(&config, options).await.unwrap())
 }
 
-/// A Volt that is served over gRPC alone.
+/// A Volt that is served only over gRPC.
 pub(crate) async fn start() -> Volt {
     start_as(|endpoint| endpoint).await
 }

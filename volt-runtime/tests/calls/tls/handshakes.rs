@@ -88,7 +88,7 @@ async fn a_stalled_server_handshake_times_out() {
 }
 
 #[tokio::test]
-async fn a_stalled_client_handshake_times_out_alone() {
+async fn only_the_stalled_client_handshake_times_out() {
     let authority = Authority::new();
     let mut options = ServerOptions::default();
     options.handshake_timeout = Duration::from_secs(2);

@@ -12,7 +12,7 @@ async fn plain_http_to_a_public_address_is_refused() {
         let mut config = Parts::new(|endpoint| endpoint).config();
         config.volt.http_address = Some(format!("http://{host}"));
         let mut options = ConnectOptions::default();
-        // The machine that runs this may have one.
+        // The machine that runs this test may have such an address.
         options.proxy = Proxy::none();
         let error = connect(&config, options).await.unwrap_err();
         assert!(error.is_configuration(), "{error}");

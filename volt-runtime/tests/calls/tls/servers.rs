@@ -117,7 +117,7 @@ async fn an_invalid_authority_is_reported() {
     }
 }
 
-/// As the key in it is read.
+/// The key in the certificate is read as leniently.
 #[tokio::test]
 async fn a_pinned_certificate_may_be_on_one_line() {
     let authority = Authority::new();

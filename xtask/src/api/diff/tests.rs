@@ -73,7 +73,7 @@ fn denied_changes_fail() {
     ] {
         let error = denied(&renamed, &["wire", deny], &[]).unwrap_err();
         assert_eq!(error, format!("1 changes break {what}"));
-        // The element, or one around it.
+        // The element, or an enclosing one.
         denied(&renamed, &[deny], &["M.a"]).unwrap();
         denied(&renamed, &[deny], &["M"]).unwrap();
         denied(&renamed, &[deny], &["M.", "M.ab", "N"]).unwrap_err();
@@ -190,7 +190,7 @@ fn versions_are_folders_names_and_revisions() {
     for (version, why) in [
         ("3.0.0", "is not a version below proto/, a folder, a file or a git revision"),
         ("first:none", "has no .proto files in none"),
-        ("--help", "for an option"),
+        ("--help", "as an option"),
     ] {
         let error = format!("{:#}", report(root, version, "2.0.0").unwrap_err());
         assert!(error.contains(why), "{error}");

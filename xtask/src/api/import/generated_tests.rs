@@ -30,7 +30,7 @@ fn a_new_secret_is_hidden_in_records_without_an_edit() {
     let records = || tree::read(&root.join(recorded::FILE)).unwrap();
     assert!(records().contains("\n    \"access_token\",\n"), "{}", records());
 
-    // A decision takes effect with the next generation, which the check demands.
+    // A decision takes effect with the next generation, which the check requires.
     let decisions = root.join(secrets::file("2.1.0"));
     fs::write(&decisions, "open access_token\n").unwrap();
     let check = codegen::Args { version: None, check: true };
@@ -147,7 +147,7 @@ fn copy(from: &Path, to: &Path) {
 /// documentation, write the missing comments, import it again. The generated output then equals the
 /// checked-in files, byte for byte.
 #[test]
-fn from_the_previous_version_to_what_is_checked_in() {
+fn importing_the_next_version_yields_the_checked_in_code() {
     let repository = xtask_tools::root().unwrap();
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
@@ -197,7 +197,7 @@ fn from_the_previous_version_to_what_is_checked_in() {
     let expected = write(&checked_in, &kept).unwrap();
     assert_eq!(versions::sources(root, &new).unwrap().files, expected.files);
 
-    // The rest is documented in those files, as far as it is.
+    // The other elements have their documentation from those files, if there is any.
     copy(&repository.join("proto").join(&new), &root.join("proto").join(&new));
     let said = import_it();
     let documented = Comments::of(&checked_in).unknown(&checked_in).is_empty();
@@ -209,7 +209,7 @@ fn from_the_previous_version_to_what_is_checked_in() {
         "files are missing, or left over"
     );
     for (path, text) in &expected {
-        assert!(found[path] == *text, "{} is not what is checked in", path.display());
+        assert!(found[path] == *text, "{} differs from the checked-in file", path.display());
     }
     assert_eq!(versions::current(root).unwrap(), new);
     let page = page_file(old, &new);

@@ -54,13 +54,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 
 /// Imports a folder, and generates the SDK from it. Returns the text to print.
 pub(super) fn folder(root: &Path, folder: &Path, version: &str) -> anyhow::Result<String> {
-    let Ok(source) = folder.to_str().context("a path is text")?.parse();
+    let Ok(source) = folder.to_str().context("the path is not UTF-8")?.parse();
     let version = Some(version.to_owned());
     let args = Args { source, version, replace: false, codegen: true };
     import(root, &args, &mut Command::new("npm"))
 }
 
-/// Returns whether a version is there. Files written by hand may be there before.
+/// Returns whether a version exists. Files written by hand may already exist.
 fn has_definitions(folder: &Path) -> anyhow::Result<bool> {
     let files = if folder.is_dir() { tree::files_below(folder)? } else { Vec::new() };
     Ok(files.iter().any(|file| file.extension().is_some_and(|extension| extension == "proto")))
@@ -72,7 +72,8 @@ fn import(root: &Path, args: &Args, npm: &mut Command) -> anyhow::Result<String>
     tree::recover(root)?;
     let found = source::read(&args.source, npm)?;
     let version = args.version.clone().or(found.version);
-    let version = version.context("the source doesn't say its version: give it with --version")?;
+    let version =
+        version.context("the source does not state its version: set it with --version")?;
     ensure!(
         versions::numbers(&version).is_some(),
         "{version:?} is not a version: expected three numbers without leading zeros, such as 0.20.34"
@@ -183,7 +184,7 @@ fn to_review(report: &Report, comments: &Comments) -> Vec<String> {
     });
     let shown = matters.filter_map(|change| {
         let now = report.renames.get(&change.element).unwrap_or(&change.element);
-        // A name may contain the word as well.
+        // A name may also contain the word.
         let is_gone = change.what.split([' ', ',']).nth(1) == Some("removed");
         (!is_gone && comments.has(now)).then(|| format!("{now}: {}", change.what))
     });

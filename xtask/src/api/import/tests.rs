@@ -102,7 +102,7 @@ fn bomb() -> NamedTempFile {
 }
 
 #[test]
-fn our_comments_are_kept_and_theirs_are_not() {
+fn our_comments_are_kept_and_theirs_are_dropped() {
     let root = repository();
     let tarball = tarball("package/protobuf/p/v1/m.proto", NEW);
     let said = run(root.path(), tarball.path()).unwrap();
@@ -119,7 +119,7 @@ fn our_comments_are_kept_and_theirs_are_not() {
 }
 
 #[test]
-fn a_file_that_is_gone_from_the_source_goes() {
+fn a_file_removed_from_the_source_is_removed() {
     let root = repository();
     run(
         root.path(),
@@ -155,7 +155,7 @@ fn failed_imports_change_nothing() {
         (link(tar::EntryType::Link).file(), "n.proto is a link"),
         (tarball("m.proto", &long), "m.proto is longer than 16 MiB"),
         (bomb(), "it unpacks to more than 64 MiB"),
-        (torn, "is no tarball, or damaged"),
+        (torn, "is not a tarball, or damaged"),
         (tarball("p/v1/m.proto", "syntax = \"proto3\"; message {"), "don't compile: m.proto:1:"),
         (tarball("p/v1/m.proto", import), "m.proto:1:53: name 'none.N' is not defined"),
         (tarball("readme.txt", "nothing"), "there are no .proto files"),
@@ -276,7 +276,7 @@ fn npm_that_fails_changes_nothing() {
 }
 
 #[test]
-fn an_existing_version_is_replaced_on_request_only() {
+fn an_existing_version_is_replaced_only_on_request() {
     let root = repository();
     run(root.path(), tarball("m.proto", NEW).path()).unwrap();
     let before = snapshot(root.path());
@@ -388,7 +388,7 @@ fn a_published_package_says_its_version() {
 }
 
 #[test]
-fn a_version_that_is_none_is_refused() {
+fn an_invalid_version_is_refused() {
     let root = repository();
     let source = root.path().join("proto/1.0.0");
     for version in ["../x", "1.x", "", "021", "00.21.0", "1.0", "1.0.0.0", "+1.0.0", "1..0"] {

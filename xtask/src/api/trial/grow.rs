@@ -116,7 +116,7 @@ impl Grow {
         own.field.extend(fields);
     }
 
-    /// A field whose name in JSON is its own, unless it has an underscore.
+    /// A field with its own name in JSON, unless the name has an underscore.
     fn field(&self, name: &str, number: i32, ty: Type) -> FieldDescriptorProto {
         field(&format!("{}{name}", self.0), number, ty)
     }

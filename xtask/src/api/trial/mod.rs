@@ -22,7 +22,7 @@ use crate::{
     versions,
 };
 
-/// The steps of the gate that an import can affect and that need little time.
+/// The steps of the gate that an import can affect and that take little time.
 const STEPS: [&[&str]; 7] = [
     &["fmt", "--all", "--check"],
     &[
@@ -77,10 +77,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     for (name, text) in write(&new, &Comments::default())?.files {
         let path = source.join(name);
-        fs::create_dir_all(path.parent().context("a file has a folder")?)?;
+        fs::create_dir_all(path.parent().context("the path of the file has no parent folder")?)?;
         fs::write(path, text)?;
     }
-    let [major, minor, _] = versions::numbers(&current).context("the version has numbers")?;
+    let [major, minor, _] =
+        versions::numbers(&current).context("the version is not of the form MAJOR.MINOR.PATCH")?;
     let version = format!("{major}.{}.0", minor + 1);
     let said = import::folder(&copy, &source, &version)?;
     println!("{} lines of the import, the last of which are:", said.lines().count());
@@ -90,7 +91,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let cargo = |task: &[&str]| {
         println!("cargo {} in {}", task.join(" "), copy.display());
         let mut command = cargo::cargo();
-        // Not an argument: `cargo xtask` runs cargo itself.
+        // Set as a variable, not as an argument, because `cargo xtask` runs cargo itself.
         command.current_dir(&copy).args(task).env("CARGO_TARGET_DIR", work.join("target"));
         process::run(&mut command)
     };
@@ -108,12 +109,13 @@ fn copy_repository(root: &Path, copy: &Path) -> anyhow::Result<()> {
     }
     let mut git = Command::new("git");
     git.current_dir(root).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
-    let listed = String::from_utf8(process::output(&mut git)?).context("git prints text")?;
+    let listed =
+        String::from_utf8(process::output(&mut git)?).context("the output of git is not UTF-8")?;
     for name in listed.split('\0').filter(|name| !name.is_empty()).map(PathBuf::from) {
         let (from, to) = (root.join(&name), copy.join(&name));
         // Deleted files are still listed. Folders are links, which a checkout need not have.
         if from.is_file() {
-            fs::create_dir_all(to.parent().context("a file has a folder")?)?;
+            fs::create_dir_all(to.parent().context("the path of the file has no parent folder")?)?;
             fs::copy(&from, &to).with_context(|| from.display().to_string())?;
         }
     }

@@ -23,7 +23,7 @@ pub async fn unary(load: &Load, client: &Client) -> Result<Measured> {
     closed_loop(load, call).await
 }
 
-/// Opens streaming calls and closes them at once.
+/// Opens streaming calls and closes them immediately.
 pub async fn open_close(load: &Load, client: &Client) -> Result<Measured> {
     let volt = client.volt();
     let call = move || {

@@ -1,4 +1,4 @@
-//! The work with this SDK.
+//! Runs the work of the benchmarks with this SDK.
 
 mod calls;
 mod connections;

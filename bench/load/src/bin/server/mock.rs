@@ -68,7 +68,7 @@ pub async fn start(
             grpc_config.volt.address = Some(address);
             grpc_config.volt.ca_pem = Some(certificate.clone());
             if let Some(credential) = &mut grpc_config.credential {
-                // The published client trusts this one.
+                // The published client trusts this authority.
                 credential.ca = Some(certificate.clone());
             }
             let mut tls = ServerTls::new(certificate, key)?;
@@ -89,7 +89,7 @@ pub async fn start(
 
 fn public(config: &ClientConfig) -> Result<VerifyingKey> {
     let key = config.credential.as_ref().and_then(|credential| credential.key.as_deref());
-    Ok(SigningKey::from_pem(key.context("the configuration has a key")?)?.verifying_key())
+    Ok(SigningKey::from_pem(key.context("the configuration has no key")?)?.verifying_key())
 }
 
 /// Admits one client by its key, and one that speaks the legacy protocol.

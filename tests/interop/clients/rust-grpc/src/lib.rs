@@ -1,5 +1,5 @@
-//! Glue around the published Rust client for gRPC, `volt-client-grpc`, for the interop tests and the
-//! benchmarks.
+//! Adapter for the published Rust client for gRPC, `volt-client-grpc`, for the interop tests and
+//! the benchmarks.
 
 use serde_json::{Value, json};
 use volt_client_grpc::{ConfigSource, InitialiseOptions, VoltClient};
@@ -12,7 +12,7 @@ pub type Result<T, E = String> = std::result::Result<T, E>;
 ///
 /// # Errors
 ///
-/// When the configuration cannot be used, or the Volt does not admit the client.
+/// Fails if the configuration cannot be used, or the Volt does not admit the client.
 pub async fn connect(config: Value) -> Result<VoltClient> {
     let mut client = VoltClient::new().map_err(text)?;
     let options = InitialiseOptions::default();

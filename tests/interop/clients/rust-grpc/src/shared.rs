@@ -44,7 +44,7 @@ impl Replica {
         self.text.get_string(&self.doc.transact()).contains(part)
     }
 
-    /// Returns the host's answer to the entry, if it is there whole.
+    /// Returns the host's answer to the entry, once it is complete.
     fn answer(&self, name: &str) -> Option<Value> {
         let transaction = self.doc.transact();
         let is_in_text = self.text.get_string(&transaction).contains(&format!("<{name}>"));
@@ -91,7 +91,7 @@ fn digest(text: &str) -> String {
     format!("{} {hash:08x}", text.len())
 }
 
-/// Waits until something is there. The runner limits the time.
+/// Waits until `find` returns a value. The runner limits the time.
 async fn until<T>(find: impl Fn() -> Option<T>) -> T {
     loop {
         if let Some(found) = find() {
@@ -107,7 +107,7 @@ pub async fn run(client: &VoltClient) -> Result<Value> {
     let id = database.payload["resource"]["id"].as_str().ok_or("there is no database")?;
     let replica = Replica::new();
     let Replica { doc, map, returned, .. } = &replica;
-    // Nothing is read of them, but the provider waits for room in their channel.
+    // The messages are not read, but the provider waits for room in their channel.
     let (mut provider, mut events) = SyncProvider::new(doc.clone(), id, DOCUMENT);
     tokio::spawn(async move { while events.recv().await.is_some() {} });
     provider.start(client, false, false).await.map_err(text)?;

@@ -22,7 +22,7 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// If the call could not be opened.
+    /// Fails if the call could not be opened.
     pub async fn new(rpc: Result<Arc<Mutex<WebsocketRpc>>>) -> Result<Self> {
         // Sending with the lock of the original held can deadlock with the client's reader, so send
         // through a clone. Clones share the listeners.
@@ -39,7 +39,7 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// If the client cannot send.
+    /// Fails if the client cannot send.
     pub async fn send(&self, request: &Value) -> Result<()> {
         self.rpc.send(request).await
     }
@@ -48,7 +48,7 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// If the client cannot send.
+    /// Fails if the client cannot send.
     pub async fn half_close(&self) -> Result<()> {
         self.rpc.end().await
     }
@@ -57,7 +57,7 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// If the Volt rejected the call or the connection was lost.
+    /// Fails if the Volt rejected the call or the connection was lost.
     pub async fn message(&mut self) -> Result<Option<Value>> {
         match self.events.recv().await {
             Some(Event::Data(message)) => Ok(Some(message)),
@@ -71,7 +71,7 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// As for [`message`](Self::message).
+    /// Same as [`message`](Self::message).
     pub async fn all(&mut self) -> Result<Vec<Value>> {
         let mut messages = Vec::new();
         while let Some(message) = self.message().await? {

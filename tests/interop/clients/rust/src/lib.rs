@@ -1,4 +1,5 @@
-//! Glue around the published Rust client, `volt-client-rs`, for the interop tests and the benchmarks.
+//! Adapter for the published Rust client, `volt-client-rs`, for the interop tests and the
+//! benchmarks.
 
 mod call;
 

@@ -86,7 +86,7 @@ impl Connection {
     }
 
     fn key(&self, call: u64) -> anyhow::Result<&CallKey> {
-        self.keys.get(&call).context("a frame of a call without a key")
+        self.keys.get(&call).context("the call of the frame has no key")
     }
 
     /// The sealed frame of a message.

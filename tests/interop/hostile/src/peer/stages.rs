@@ -167,7 +167,8 @@ pub(crate) async fn invoked(
 pub(crate) async fn download(connection: &mut Connection, call: u64) -> anyhow::Result<()> {
     let message = format!("{{\"block\":\"{}\"}}", "A".repeat(UNREAD_SIZE));
     for _ in 0..UNREAD {
-        // Sealed for itself: a client may end a call whose payload arrives twice.
+        // Each frame is sealed separately, because a client may end a call whose payload arrives
+        // twice.
         connection.send(connection.sealed(call, message.clone())?).await?;
     }
     connection.send(connection.end(call)?).await

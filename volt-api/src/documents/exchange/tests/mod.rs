@@ -329,7 +329,7 @@ fn an_edit_that_cannot_be_written_restarts_the_call() {
 }
 
 #[test]
-fn the_time_to_stop_grows_with_what_waits() {
+fn the_time_to_stop_grows_with_the_waiting_edits() {
     let mut test = Test::live();
     assert_eq!(test.exchange.drain_time(), Duration::ZERO);
     test.change(vec![2; 10 * SLOWEST as usize]);

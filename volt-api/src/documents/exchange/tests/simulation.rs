@@ -58,7 +58,7 @@ impl Clock {
     }
 }
 
-/// A call on the network: messages that have not arrived.
+/// A call on the network, with the messages that have not arrived.
 #[derive(Default)]
 struct Link {
     id: usize,

@@ -1,8 +1,7 @@
 //! Writes updates.
 //!
-//! A document has gaps when it has taken a client's changes of which earlier ones are missing. The Yjs
-//! library writes the length of a gap into a column, and reads it from the rest of the update, where
-//! Yjs has it.
+//! A document has gaps when it has changes of a client but lacks earlier ones. The Yjs library
+//! writes the length of a gap into a column, but reads it from the rest of the update, as Yjs does.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +22,7 @@ const GAP: u8 = 10;
 ///
 /// # Errors
 ///
-/// When the library cannot read what it has written, because it has taken a damaged update before.
+/// Fails if the library cannot read what it has written, because a damaged update was applied earlier.
 pub fn missing(transaction: &impl ReadTxn, state: &StateVector) -> Result<Vec<u8>, Error> {
     let update = beyond(transaction, state);
     let store = transaction.store();
@@ -45,7 +44,7 @@ pub fn missing(transaction: &impl ReadTxn, state: &StateVector) -> Result<Vec<u8
 pub fn of_transaction(transaction: &TransactionMut<'_>) -> Vec<u8> {
     let (before, after) = (transaction.before_state(), transaction.state_vector());
     let behind_gap = |(client, _): (&ClientID, _)| after.get(client) <= before.get(client);
-    // The library takes the changes before a gap for all of a client's.
+    // The library treats the changes before a gap as all of a client's changes.
     if transaction.insert_set().iter().any(behind_gap) {
         return beyond(transaction, before);
     }
@@ -58,7 +57,7 @@ pub fn of_transaction(transaction: &TransactionMut<'_>) -> Vec<u8> {
 ///
 /// # Errors
 ///
-/// When one of them does not decode.
+/// Fails if one of them does not decode.
 pub fn merge<T: AsRef<[u8]>>(updates: &[T]) -> Result<Vec<u8>, Error> {
     let updates = updates.iter().map(|update| Update::decode_v2(update.as_ref()));
     let updates = updates.collect::<Result<Vec<_>, _>>()?;
@@ -80,18 +79,20 @@ pub fn deletions_alone(deletions: &IdSet) -> Vec<u8> {
     writer.to_vec()
 }
 
-/// Returns what a document has beyond a state vector, without what waits for missing changes.
+/// Returns what a document has beyond a state vector, without the changes that wait for missing
+/// ones.
 pub(super) fn beyond(transaction: &impl ReadTxn, state: &StateVector) -> Vec<u8> {
     let mut writer = Writer::new();
     transaction.encode_diff(&before_gaps(transaction, state), &mut writer);
     writer.to_vec()
 }
 
-/// Lowers a state vector so that it lacks what follows gaps. The library takes the changes before a gap
-/// for all of a client's, and leaves the others out.
+/// Lowers a state vector so that it excludes the changes after gaps. The library treats the changes
+/// before a gap as all of a client's changes, and omits the others.
 fn before_gaps(transaction: &impl ReadTxn, state: &StateVector) -> StateVector {
     let known = transaction.state_vector();
-    // From the last change before a possible gap of each client of whom the library would write none.
+    // Encode from the last change before a possible gap, for each client of which the library would
+    // write no changes.
     let last = |client: &ClientID, clock: u32| {
         if state.get(client) >= clock { clock.checked_sub(1) } else { Some(clock) }
     };

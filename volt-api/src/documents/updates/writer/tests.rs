@@ -33,14 +33,14 @@ fn edits() -> (Doc, [Vec<u8>; 3]) {
 }
 
 #[test]
-fn what_follows_a_gap_is_read_again() {
+fn changes_after_a_gap_can_be_read_again() {
     let (source, [first, _, last]) = edits();
     for known in [vec![&last], vec![&first, &last]] {
         let doc = Doc::new();
         for update in &known {
             apply(&doc, update);
         }
-        // Also by those who have as much as it before the gap, or more.
+        // Documents that have as many changes before the gap, or more, can read it too.
         let (own, all) = (doc.transact().state_vector(), source.transact().state_vector());
         for state in [StateVector::default(), own, all] {
             let reader = Doc::new();
@@ -50,7 +50,7 @@ fn what_follows_a_gap_is_read_again() {
             }
             apply(&reader, &update);
             assert_eq!(keys(&reader), keys(&doc));
-            // It lacks what is missing, and takes it.
+            // The document accepts the missing changes.
             assert_eq!(reader.transact().state_vector(), doc.transact().state_vector());
             let rest = missing(&source.transact(), &reader.transact().state_vector()).unwrap();
             apply(&reader, &rest);
@@ -60,7 +60,7 @@ fn what_follows_a_gap_is_read_again() {
 }
 
 #[test]
-fn merged_updates_with_a_gap_between_them_are_read_again() {
+fn merged_updates_with_a_gap_between_them_can_be_read() {
     let (source, [first, middle, last]) = edits();
     let merged = merge(&[first, last]).unwrap();
     let doc = Doc::new();
@@ -87,7 +87,7 @@ fn a_transaction_behind_a_gap_is_written() {
 }
 
 #[test]
-fn what_waits_for_missing_changes_is_written_with_its_gaps() {
+fn changes_that_wait_for_missing_ones_are_written_with_gaps() {
     let doc = Doc::new();
     let (text, map) = (doc.get_or_insert_text("text"), doc.get_or_insert_map("map"));
     text.push(&mut doc.transact_mut(), "lost");
@@ -147,7 +147,7 @@ fn binary_values_survive_a_gap() {
 
 /// The client, whose own changes do not contain gaps, writes what the library does.
 #[test]
-fn an_update_without_gaps_is_that_of_the_library() {
+fn an_update_without_gaps_matches_the_librarys() {
     let doc = Doc::new();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&seen);

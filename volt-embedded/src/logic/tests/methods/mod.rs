@@ -28,7 +28,7 @@ use crate::{
     volt::Volt,
 };
 
-/// The methods that no right to a resource permits or forbids.
+/// The methods that do not depend on a right to a resource.
 const WITHOUT_RIGHTS: [(&str, &str); 12] = [
     ("Authenticate", "open to strangers"),
     ("CheckCompatibility", "open to strangers"),
@@ -126,7 +126,7 @@ fn is_denied(
 }
 
 #[test]
-fn every_method_demands_its_right() {
+fn every_method_requires_its_right() {
     let volt = volt();
     for (name, permitted, method) in METHODS {
         assert!(is_denied(&volt, (name, *method), &[]), "{name} without a rule");
@@ -168,8 +168,8 @@ fn every_method_is_denied_by_a_deny_of_its_right() {
     assert!(differences.is_empty(), "{differences:#?}");
 }
 
-/// Calls every method without a session. A method refused for that reason is implemented, and so is
-/// in one of the tables above.
+/// Calls every method without a session. A method that is refused for this reason is implemented,
+/// so it must be in one of the tables above.
 #[tokio::test]
 async fn every_method_refuses_strangers_and_has_its_test() {
     let volt = volt();
@@ -188,7 +188,7 @@ async fn every_method_refuses_strangers_and_has_its_test() {
         let names = table.chain(WITHOUT_RIGHTS.iter().map(|(name, _)| *name));
         let is_tested =
             names.map(|name| name.split([',', ' ']).next()).any(|one| one == Some(name));
-        // An empty request is one of any method.
+        // An empty request can be parsed by any method.
         let mut call = BidiCall::<GetResourceRequest, GetResourceResponse>::new(&channel, method)
             .await
             .unwrap();

@@ -1,4 +1,4 @@
-//! Calls of every method whose right a resource has.
+//! Calls of every method that requires a right to a resource.
 
 use volt_api::{
     data::{CreateDatabaseRequest, SqlBulkUpdateRequest},
@@ -59,7 +59,7 @@ fn update(actor: &Actor, resource: Resource) -> Result<()> {
 
 const FETCH: [&str; 4] = [CONTENT, READ, WRITE, "*"];
 
-/// Each method with the rights that permit it. The first is the access that the method demands.
+/// Each method with the rights that permit it. The first is the access that the method requires.
 pub(super) const METHODS: &[(&str, &[&str], Method)] = &[
     ("GetResource", &SEE, |guest, on| {
         guest.get_resource(&GetResourceRequest::default().with_resource_id(&on.file)).map(drop)

@@ -287,7 +287,7 @@ fn a_call_is_cancelled_in_every_state() {
     pair.work();
     assert!(is_cancel(pair.said(&key).as_ref()));
 
-    // With a key, invoked, and half-closed: at once.
+    // With a key, invoked, and half-closed: immediately.
     let (id, key) = pair.keyed();
     pair.abandon(id);
     assert!(is_cancel(pair.said(&key).as_ref()));
@@ -465,5 +465,5 @@ fn an_expired_preopened_call_is_cancelled_and_not_replaced() {
     let taken = pair.connection.take_preopened(pair.now, MethodKind::Bidi, &options).unwrap();
     assert_eq!(taken, None);
     pair.work();
-    assert_eq!(pair.sent().unwrap().kind, FrameKind::KeyExchange, "asked for, it is refilled");
+    assert_eq!(pair.sent().unwrap().kind, FrameKind::KeyExchange, "refilled after a request");
 }

@@ -1,8 +1,8 @@
-//! A stream below a websocket that watches messages arrive: their size until the caller is known, and
-//! their time.
+//! A stream below a websocket that limits arriving messages: their duration, and their size until
+//! the caller is known.
 //!
 //! The websocket reserves memory for a frame when it has read the frame's header, so the header must
-//! be judged before. This reads no more of a frame than its length.
+//! be checked before. This stream reads only the length of a frame.
 
 #[cfg(test)]
 mod tests;
@@ -35,7 +35,8 @@ const TOO_MUCH: &str = "clients without a session hold too much memory";
 pub(super) struct ArrivalLimits {
     /// The maximum size of a binary message before a call was admitted.
     pub(super) unauthenticated: usize,
-    /// The same of a text message. The first request of a legacy call comes with its token.
+    /// The maximum size of a text message before a call was admitted. The first request of a legacy
+    /// call comes with its token.
     pub(super) unauthenticated_text: usize,
     /// The time that a larger message waits for that.
     pub(super) admission_timeout: Duration,
@@ -291,7 +292,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Arrivals<S> {
                 this.early = rest.freeze();
                 buffer.set_filled(start + passed);
             }
-            // Nothing at all is the end of the stream.
+            // An empty read is the end of the stream.
             if passed > 0 || arrived == 0 {
                 return Poll::Ready(Ok(()));
             }

@@ -46,7 +46,7 @@ impl Client {
         Ok(passed)
     }
 
-    /// The error that a wait of `time` ends in, if any.
+    /// Returns the error with which a wait of `time` ends, if any.
     async fn fails_within(&mut self, time: Duration) -> Option<String> {
         let read = timeout(time, self.arrivals.read(&mut [0; 1])).await;
         read.ok().map(|outcome| outcome.unwrap_err().to_string())
@@ -151,7 +151,7 @@ async fn a_message_must_arrive_in_time() {
         client.pass(&message(3)).await.unwrap();
         assert_eq!(client.fails_within(Duration::from_hours(1)).await, None, "it may idle");
         client.pass(&header(0x82, length)).await.unwrap();
-        // Single bytes are not progress enough.
+        // Single bytes do not count as progress.
         for _ in 0..10 {
             let part = Duration::from_secs(seconds - 1) / 10;
             assert_eq!(client.fails_within(part).await, None);

@@ -242,7 +242,7 @@ pub(crate) struct EnumValue {
     pub(crate) name: String,
     /// The number.
     pub(crate) number: i32,
-    /// The Rust variant. An alias has that of the first value with its number.
+    /// The Rust variant. An alias has the variant of the first value with the same number.
     pub(crate) ident: String,
     /// Set if an earlier value has the same number (`allow_alias`).
     pub(crate) alias: bool,

@@ -117,7 +117,7 @@ pub(super) struct Supervised<D: Dial> {
 
 impl<D: Dial> Supervised<D> {
     /// Dials, and spawns the task that runs this connection and its successors. `own` are the
-    /// connections beside it, if the kind has any.
+    /// further connections for single calls, if this kind has them.
     pub(super) async fn start(dialer: Arc<D>, own: Option<Arc<OwnConnections>>) -> Result<Self> {
         let first = dial_first(&*dialer).await?;
         Ok(Self::spawn(dialer, own, Some(first)))

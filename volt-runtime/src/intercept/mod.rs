@@ -128,8 +128,8 @@ pub struct OutgoingCall {
     pub method: &'static Method,
     /// The options, with the channel's defaults: the service that is called, the timeout and the others.
     pub options: CallOptions,
-    /// The [deadline](crate::call::CallBuilder::deadline) that the caller has set. The earlier of it and
-    /// `options.timeout` applies.
+    /// The [deadline](crate::call::CallBuilder::deadline) that the caller has set. The call ends
+    /// at the deadline or after `options.timeout`, whichever is earlier.
     pub deadline: Option<Instant>,
 }
 

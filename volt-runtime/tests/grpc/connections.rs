@@ -298,7 +298,7 @@ async fn a_silent_server_is_noticed_while_calls_are_open() {
     assert!(next.message().await.unwrap_err().is_connection());
 }
 
-/// The error of a client that cannot connect to what this function serves.
+/// Returns the error of a client that connects to this server.
 async fn failure<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> Error
 where
     F: Future<Output = ()> + Send + 'static,

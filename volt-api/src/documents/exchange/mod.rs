@@ -75,7 +75,7 @@ pub struct Exchange {
     /// The number of local updates so far, and how many of them were sent.
     edits: u64,
     sent: u64,
-    /// The number that the Volt has. `None` until it has acknowledged the document.
+    /// The number of local updates that the Volt has. `None` until it has acknowledged the document.
     acknowledged: Option<u64>,
 }
 

@@ -24,9 +24,10 @@
 //! is taken from the pool, and a legacy one, begins in `Open` if it has its key.
 //!
 //! Its key exchange is a second, smaller machine: `Awaiting` the Volt's key, `Replied` when that has
-//! arrived, `Deriving` while a task verifies it and computes, then `Done` or `Failed`. Responses are a
-//! third: the inbox, which is open until a reason closes it. The three are independent, because a call
-//! may be cancelled before it has a key, and may be read after it has failed.
+//! arrived, `Deriving` while a task verifies it and computes, then `Done` or `Failed`. The inbox of the
+//! responses is a third machine: it is open until an end, an error or a cancellation closes it. The three
+//! are independent, because a call may be cancelled before it has a key, and may be read after it has
+//! failed.
 //!
 //! A call is removed when its receiving half has read the end, or was dropped and the cancellation is
 //! sealed. Frames for a call that is not known are ignored: they were under way when it was removed.

@@ -89,7 +89,7 @@ fn services_with_a_reserved_feature() {
     assert_says(
         &error_with(&files, &[|options| options.features(true)]),
         &[
-            "b.proto:4:1: the service `b.Server` would get the Cargo feature `server`, which is taken",
+            "b.proto:4:1: the service `b.Server` would have the Cargo feature `server`, which is taken",
             "  help: rename the service",
         ],
     );

@@ -26,7 +26,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("version.rs"), format!("{:?}", version.trim()))?;
     let current = proto.join(version.trim());
     fs::write(out.join("bundled.rs"), files(&current)?)?;
-    fs::write(out.join("secrets.rs"), secrets(&current.join("SECRETS"))?)?;
+    for (file, decision) in [("secrets.rs", "secret"), ("open.rs", "open")] {
+        fs::write(out.join(file), decided(&current.join("SECRETS"), decision)?)?;
+    }
 
     let mut versions = Vec::new();
     for entry in fs::read_dir(&proto)? {
@@ -57,13 +59,12 @@ fn files(version: &Path) -> Result<String, Box<dyn Error>> {
     Ok(list)
 }
 
-/// A list of the fields that the file declares as secret.
-fn secrets(file: &Path) -> Result<String, Box<dyn Error>> {
+/// A list of the fields about which the file has this decision.
+fn decided(file: &Path, decision: &str) -> Result<String, Box<dyn Error>> {
     let text = if file.is_file() { fs::read_to_string(file)? } else { String::new() };
-    let words = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let names = words.filter_map(|words| match words[..] {
-        ["secret", name] => Some(name),
-        _ => None,
+    let names = text.lines().filter_map(|line| {
+        let mut words = line.split('#').next()?.split_whitespace();
+        (words.next()? == decision).then(|| words.next()).flatten()
     });
     Ok(format!("&{:?}", names.collect::<Vec<_>>()))
 }

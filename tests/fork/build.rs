@@ -39,11 +39,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     builder.file_name("whole.rs").compile(files, [&whole])?;
 
     // An invented API and its next version.
-    for (version, files) in [("old", &["acme"][..]), ("new", &["acme", "moved"])] {
+    for version in ["old", "new"] {
         let folder = format!("changes/{version}");
-        let files = files.iter().map(|file| format!("{folder}/{file}.proto"));
+        println!("cargo:rerun-if-changed={folder}");
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&folder)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "proto") {
+                files.push(path);
+            }
+        }
+        files.sort();
         let name = format!("changes_{version}.rs");
         Builder::default().file_name(name).compile(files, [&folder])?;
     }
+    let builder = Builder::default().file_name("changes_types.rs");
+    builder.compile(["changes/types.proto"], ["changes"])?;
     Ok(())
 }

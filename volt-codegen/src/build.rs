@@ -12,6 +12,9 @@
 //! include!(concat!(env!("OUT_DIR"), "/volt.rs"));
 //! ```
 //!
+//! `Debug` hides the values of string and bytes fields whose names [look secret](crate::looks_secret), such as
+//! `access_token`. [`Options::open`] and [`Options::secret`] declare other fields.
+//!
 //! The macro `volt_api::include_proto!` does the same without a `build.rs`.
 
 use std::{

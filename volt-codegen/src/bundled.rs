@@ -20,6 +20,9 @@ pub const VERSIONS: &[(&str, Files)] = include!(concat!(env!("OUT_DIR"), "/versi
 /// The fields whose values `volt-api` hides in `Debug`.
 pub(crate) const SECRETS: &[&str] = include!(concat!(env!("OUT_DIR"), "/secrets.rs"));
 
+/// The fields that look secret, and are shown.
+pub(crate) const OPEN: &[&str] = include!(concat!(env!("OUT_DIR"), "/open.rs"));
+
 /// The full names of the messages and enums in these files.
 static TYPES: LazyLock<HashSet<String>> = LazyLock::new(|| {
     let mut types = HashSet::new();

@@ -57,6 +57,7 @@ mod options;
 mod output;
 mod same;
 mod scopes;
+mod secrets;
 mod source;
 pub mod text;
 #[doc(hidden)]
@@ -73,6 +74,7 @@ pub use crate::{
     options::{BULK, Layout, Options, Server},
     output::{GeneratedFile, Output},
     same::same_types,
+    secrets::looks_secret,
     source::Sources,
 };
 

@@ -41,6 +41,7 @@ pub struct Options {
     pub(crate) examples: Option<String>,
     pub(crate) client: bool,
     pub(crate) secrets: BTreeSet<String>,
+    pub(crate) open: BTreeSet<String>,
     pub(crate) bulk: BTreeSet<String>,
     pub(crate) renames: BTreeMap<String, String>,
     pub(crate) since: BTreeMap<String, String>,
@@ -90,6 +91,7 @@ impl Default for Options {
             examples: None,
             client: false,
             secrets: BTreeSet::new(),
+            open: BTreeSet::new(),
             bulk: BTreeSet::new(),
             renames: BTreeMap::new(),
             since: BTreeMap::new(),
@@ -126,6 +128,7 @@ impl Options {
             .root(VOLT_API)
             .client(true);
         let options = bundled::SECRETS.iter().fold(options, |options, name| options.secret(*name));
+        let options = bundled::OPEN.iter().fold(options, |options, name| options.open(*name));
         BULK.iter().fold(options, |options, path| options.bulk(*path))
     }
 
@@ -298,9 +301,20 @@ impl Options {
 
     /// Declares string and bytes fields as secrets: `Debug` shows whether a value is set, but not the
     /// value. The name is that of a field in any message, or a full one, `package.Message.field`.
-    /// Default: none.
+    /// Default: the fields whose names [look secret](crate::looks_secret).
     pub fn secret(mut self, field: impl Into<String>) -> Self {
-        self.secrets.insert(field.into());
+        let field = field.into();
+        self.open.remove(&field);
+        self.secrets.insert(field);
+        self
+    }
+
+    /// Declares that string and bytes fields are not secret, although their names look so. The name is one as for
+    /// [`secret`](Self::secret); a full name takes precedence. Default: none.
+    pub fn open(mut self, field: impl Into<String>) -> Self {
+        let field = field.into();
+        self.secrets.remove(&field);
+        self.open.insert(field);
         self
     }
 

@@ -167,7 +167,7 @@ fn a_secret_may_be_a_field_of_one_message() {
     let output = output(&api("0.20.34"), &options);
     let text: String = output.files.into_iter().map(|file| file.contents).collect();
     assert!(text.contains("rt::redacted! { struct Session = \"Session\" {\n    hidden id;\n"));
-    assert_eq!(text.matches("\n    hidden ").count(), 1, "no other `id` is a secret");
+    assert_eq!(text.matches("\n    hidden id;").count(), 1, "no other `id` is a secret");
 }
 
 /// `DriveAPI` of `v2` beside that of `v1`: the first one keeps its names.

@@ -69,6 +69,7 @@ fn data(report: &Report) -> Vec<(&str, &str, [Verdict; 2])> {
 fn message(fields: &str) -> String {
     format!(
         "message M {{ {fields} }} message N {{ int32 x = 1; }} message Same {{ int32 x = 1; }} \
+         message Pair {{ string key = 1; N value = 2; }} \
          enum E {{ A = 0; }} enum F {{ option allow_alias = true; C = 0; B = 0; }}"
     )
 }
@@ -183,7 +184,10 @@ fn a_field_becomes_repeated_single_or_a_map() {
             "was single, is repeated",
             Risky,
         ),
-        ("map<string, N> a = 1;", "repeated N a = 1;", "was a map, is repeated", Risky),
+        ("map<string, N> a = 1;", "repeated N a = 1;", "was a map, is repeated", Breaking),
+        ("map<string, N> a = 1;", "repeated Pair a = 1;", "was a map, is repeated", Risky),
+        ("repeated Pair a = 1;", "map<string, N> a = 1;", "was repeated, is a map", Risky),
+        ("repeated Pair a = 1;", "map<string, Same> a = 1;", "was repeated, is a map", Breaking),
         ("map<string, string> a = 1;", "string a = 1;", "was a map, is single", Breaking),
     ] {
         let expected = (what.to_owned(), [verdicts, Breaking, Breaking]);

@@ -35,7 +35,8 @@ use proc_macro::TokenStream;
 /// | `share_volt_api = true` | with `own_volt_api`, use the messages and enums of `volt-api` that are the same | `false` |
 ///
 /// A service `ShopAPI` becomes the client `ShopApiClient`, the trait `ShopApi` and the server
-/// `ShopApiServer`, in the module of its package. Messages are structs, like those of `volt-api`.
+/// `ShopApiServer`, in the module of its package. Messages are structs, like those of `volt-api`. `Debug`
+/// hides the values of string and bytes fields whose names look secret, such as `access_token`.
 ///
 /// # The Volt API
 ///

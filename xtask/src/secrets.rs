@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 use prost_types::{DescriptorProto, FileDescriptorSet, field_descriptor_proto::Type};
+use volt_codegen::looks_secret;
 
 use crate::{tree, versions};
 
@@ -88,6 +89,14 @@ impl Secrets {
         fields(set).into_iter().filter(hides).map(|(full, _)| full).collect()
     }
 
+    /// The full names of the fields that look secret, and are not.
+    pub(crate) fn open(&self, set: &FileDescriptorSet) -> Vec<String> {
+        let opens = |(full, name): &(String, String)| {
+            looks_secret(name) && self.decision(full, name) == Some(Decision::Open)
+        };
+        fields(set).into_iter().filter(opens).map(|(full, _)| full).collect()
+    }
+
     /// The full names of the fields that look secret, without a decision.
     pub(crate) fn undecided(&self, set: &FileDescriptorSet) -> Vec<String> {
         let open = |(full, name): &(String, String)| {
@@ -133,59 +142,6 @@ pub(crate) fn ensure_decided(root: &Path) -> anyhow::Result<()> {
         );
     }
     Ok(())
-}
-
-/// Returns whether a field's name has a word that names a secret.
-fn looks_secret(name: &str) -> bool {
-    const WORDS: [&str; 18] = [
-        "authorization",
-        "bearer",
-        "challenge",
-        "cookie",
-        "credential",
-        "jwt",
-        "mnemonic",
-        "nonce",
-        "otp",
-        "passphrase",
-        "passwd",
-        "password",
-        "pin",
-        "pwd",
-        "secret",
-        "seed",
-        "token",
-        "totp",
-    ];
-    /// Keys of these kinds are secrets, unlike public keys or the keys of a map.
-    const KEYS: [&str; 10] = [
-        "access",
-        "api",
-        "client",
-        "encrypt",
-        "encryption",
-        "master",
-        "private",
-        "root",
-        "shared",
-        "signing",
-    ];
-    let name = name.to_lowercase();
-    let words = name.split('_').filter(|word| !word.is_empty());
-    // The plurals in pairs of words. `access` is a separate word.
-    let singular = |word| match word {
-        "keys" => "key",
-        "ids" => "id",
-        other => other,
-    };
-    let words: Vec<&str> = words.map(singular).collect();
-    let is_word = |word: &&str| WORDS.contains(&word.trim_end_matches('s'));
-    let is_pair = |pair: &[&str]| match pair {
-        ["session", "id"] => true,
-        [kind, "key"] => KEYS.contains(kind),
-        _ => false,
-    };
-    words.iter().any(is_word) || words.windows(2).any(is_pair)
 }
 
 /// The full and the short names of all fields of strings and bytes.

@@ -35,3 +35,8 @@ pub mod changes_old {
 pub mod changes_new {
     include!(concat!(env!("OUT_DIR"), "/changes_new.rs"));
 }
+
+/// A field of each type.
+pub mod changes_types {
+    include!(concat!(env!("OUT_DIR"), "/changes_types.rs"));
+}

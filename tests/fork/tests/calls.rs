@@ -93,6 +93,15 @@ fn secrets_of_the_sdk_are_secrets_of_a_fork() {
     assert!(!shown.contains("sesame"), "{shown}");
 }
 
+#[test]
+fn fields_of_a_fork_that_look_secret_are_hidden() {
+    let resource = Resource::default().with_api_token("open sesame");
+    let by_macro = by_macro::volt::v1::Resource::default().with_api_token("open sesame");
+    for shown in [format!("{resource:?}"), format!("{by_macro:?}")] {
+        assert!(shown.contains("api_token") && !shown.contains("sesame"), "{shown}");
+    }
+}
+
 #[tokio::test]
 async fn one_value_suits_the_clients_of_the_sdk_and_of_a_fork() {
     let mock = Mock::new().on(VoltApiClient::DELETE_RESOURCE, |_| async {

@@ -13,14 +13,14 @@ use anyhow::{Context as _, ensure};
 use serde_json::Value;
 use volt_codegen::{
     Options, Sources,
-    diff::{Report, Surface, Verdict, diff},
+    diff::{Kind, Report, Surface, Verdict, diff},
     generate,
 };
 use xtask_tools::{cargo, root};
 
 use crate::{
     check,
-    pieces::{PIECES, Piece},
+    pieces::{Piece, pieces},
 };
 
 /// Returns the table as text.
@@ -30,27 +30,38 @@ use crate::{
 /// Fails if a promised break does not occur, or if another break occurs.
 pub(crate) fn run() -> anyhow::Result<String> {
     let (old, new) = (sources("old")?, sources("new")?);
-    let report = diff(&old.compile()?, &new.compile()?, &options())?;
+    let report = diff(&old.compile()?, &new.compile()?, &options()?)?;
     let before = failing(&old, "old")?;
     ensure!(before.is_empty(), "these pieces do not compile with the old version: {before:?}");
     let seen = failing(&new, "new")?;
     let mut table = String::from("| element | promised | seen |\n|---|---|---|\n");
     let mut differences = 0;
-    for (index, piece) in PIECES.iter().enumerate() {
+    for (index, piece) in pieces().enumerate() {
         let promised = promised(&report, piece);
         let is_seen = seen.contains(&index);
         differences += usize::from(promised.is_empty() == is_seen);
         let feature = piece.feature.map(|name| format!(" (feature {name})")).unwrap_or_default();
+        let strict = if piece.is_strict { " (strict)" } else { "" };
         let promised = promised.join("; ");
         let seen = if is_seen { "does not compile" } else { "" };
-        writeln!(table, "| {}{feature} | {promised} | {seen} |", piece.element)?;
+        writeln!(table, "| {}{feature}{strict} | {promised} | {seen} |", piece.element)?;
     }
     ensure!(differences == 0, "{differences} rows differ:\n{table}");
     Ok(table)
 }
 
-fn options() -> Options {
-    Options::default().features(true)
+/// The former names are declared, as those of a version of the SDK.
+fn options() -> anyhow::Result<Options> {
+    let path = root()?.join("tests/fork/changes/new/RENAMES");
+    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let mut options = Options::default().features(true).client(true);
+    for line in text.lines() {
+        let names = line.split_once(' ');
+        let (former, now) = names.with_context(|| format!("{line:?} has two names"))?;
+        let own = former.rsplit('.').next().unwrap_or(former);
+        options = options.former_name(now, own);
+    }
+    Ok(options)
 }
 
 fn sources(version: &str) -> anyhow::Result<Sources> {
@@ -60,7 +71,9 @@ fn sources(version: &str) -> anyhow::Result<Sources> {
         let path = entry?.path();
         let name =
             path.file_name().context("the path has no file name")?.to_string_lossy().into_owned();
-        sources.files.insert(name, fs::read_to_string(&path)?);
+        if name.ends_with(".proto") {
+            sources.files.insert(name, fs::read_to_string(&path)?);
+        }
     }
     Ok(sources)
 }
@@ -68,21 +81,22 @@ fn sources(version: &str) -> anyhow::Result<Sources> {
 /// The breaks of code that the report promises for a piece.
 fn promised(report: &Report, piece: &Piece) -> Vec<String> {
     let changes = report.changes.iter().filter(|change| {
-        change.element == piece.element && change.verdict(Surface::Source) == Verdict::Breaking
+        let least = if piece.is_strict { Verdict::Risky } else { Verdict::Breaking };
+        // A program with all features has every item.
+        let matters = piece.feature.is_some() || change.kind != Kind::RustFeature;
+        change.element == piece.element && change.verdict(Surface::Source) >= least && matters
     });
-    // A program with all features has every item.
-    let matters = |what: &str| piece.feature.is_some() || !what.starts_with("Cargo feature was ");
-    changes.map(|change| change.what.clone()).filter(|what| matters(what)).collect()
+    changes.map(|change| change.what.clone()).collect()
 }
 
 /// The indices of the pieces that do not compile with a version.
 fn failing(sources: &Sources, version: &str) -> anyhow::Result<BTreeSet<usize>> {
-    let output = generate(&sources.compile()?, &options())?;
+    let output = generate(&sources.compile()?, &options()?)?;
     let package = root()?.join("target/protos/changes").join(version);
     check::write(&package, &output)?;
     write_programs(&package, &output.features)?;
     let mut features: BTreeMap<Option<&str>, Vec<usize>> = BTreeMap::new();
-    for (index, piece) in PIECES.iter().enumerate() {
+    for (index, piece) in pieces().enumerate() {
         features.entry(piece.feature).or_default().push(index);
     }
     let mut failing = BTreeSet::new();
@@ -92,13 +106,22 @@ fn failing(sources: &Sources, version: &str) -> anyhow::Result<BTreeSet<usize>> 
     Ok(failing)
 }
 
+/// What the pieces use.
+const PRELUDE: &str = "\
+#![allow(unused_imports)]
+
+use generated::generated::{Client, acme::{v1, v2}};
+use volt_runtime::{Status, server::Context};
+";
+
 /// Each piece is a program of the package.
 fn write_programs(package: &Path, features: &[String]) -> anyhow::Result<()> {
     let programs = package.join("src/bin");
     fs::create_dir_all(&programs)?;
-    for (index, piece) in PIECES.iter().enumerate() {
+    for (index, piece) in pieces().enumerate() {
+        let lints = if piece.is_strict { "#![deny(deprecated)]\n\n" } else { "" };
         let code = piece.code;
-        let text = format!("use generated::generated::acme::v1;\n\nfn main() {{ {code} }}\n");
+        let text = format!("{lints}{PRELUDE}\nfn main() {{ {code} }}\n");
         fs::write(programs.join(format!("piece_{index}.rs")), text)?;
     }
     let path = package.join("Cargo.toml");
@@ -147,20 +170,44 @@ fn check_programs(
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use volt_codegen::diff::Change;
+
     use super::*;
+
+    fn report() -> Report {
+        let [old, new] = ["old", "new"].map(|version| sources(version).unwrap().compile().unwrap());
+        diff(&old, &new, &options().unwrap()).unwrap()
+    }
+
+    /// A new rule of the comparison demands an example here.
+    #[test]
+    fn every_kind_of_change_occurs() {
+        let seen: BTreeSet<_> = report().changes.iter().map(|change| change.kind).collect();
+        let missing: Vec<_> = Kind::ALL.iter().filter(|kind| !seen.contains(kind)).collect();
+        assert!(missing.is_empty(), "the invented version has no {missing:?}");
+    }
 
     /// Each promised break has a piece of a program, and so has each harmless change. This needs no compiler.
     #[test]
     fn every_changed_element_has_a_piece() {
-        let report = diff(
-            &sources("old").unwrap().compile().unwrap(),
-            &sources("new").unwrap().compile().unwrap(),
-            &options(),
-        );
-        for change in report.unwrap().changes {
-            let is_new = change.what.contains("added");
-            let is_tried = PIECES.iter().any(|piece| piece.element == change.element);
-            assert!(is_new || is_tried, "no piece for {}: {}", change.element, change.what);
+        for change in report().changes {
+            let is_tried = pieces().any(|piece| piece.element == change.element);
+            let (element, what) = (&change.element, &change.what);
+            assert!(change.kind.is_addition() || is_tried, "no piece for {element}: {what}");
         }
+    }
+
+    /// A risk needs a program that it breaks.
+    #[test]
+    fn every_kind_of_risk_has_a_strict_piece() {
+        let report = report();
+        let is_risky = |change: &&Change| change.verdict(Surface::Source) == Verdict::Risky;
+        let risky = || report.changes.iter().filter(is_risky);
+        let is_tried = |change: &&Change| {
+            pieces().any(|piece| piece.is_strict && piece.element == change.element)
+        };
+        let tried: BTreeSet<_> = risky().filter(is_tried).map(|change| change.kind).collect();
+        let all: BTreeSet<_> = risky().map(|change| change.kind).collect();
+        assert_eq!(tried, all);
     }
 }

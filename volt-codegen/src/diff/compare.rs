@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     effects::{Effects, Trouble},
     inventory::{Home, Inventory, Method, Reserved, Service},
+    kind::Kind,
     moves::moved,
     report::Change,
     usage::{Usage, Use},
 };
+use crate::names;
 
 /// The result of a comparison of descriptors.
 pub(super) struct Compared {
@@ -60,10 +62,17 @@ pub(super) struct Place<'a> {
 
 impl Comparison<'_> {
     /// Records a change of an element.
-    pub(super) fn add(&mut self, place: Place<'_>, what: impl Into<String>, effects: Effects) {
+    pub(super) fn add(
+        &mut self,
+        place: Place<'_>,
+        kind: Kind,
+        what: impl Into<String>,
+        effects: Effects,
+    ) {
         self.compared.changes.push(Change {
             element: place.name.to_owned(),
             file: place.file.to_owned(),
+            kind,
             what: what.into(),
             effects: effects.resolve(place.used),
         });
@@ -74,11 +83,12 @@ impl Comparison<'_> {
         &mut self,
         place: Place<'_>,
         part: &str,
+        kind: Kind,
         what: impl Into<String>,
         effects: Effects,
     ) {
         let name = format!("{}.{part}", place.name);
-        self.add(Place { name: &name, ..place }, what, effects);
+        self.add(Place { name: &name, ..place }, kind, what, effects);
     }
 
     /// Records the new name of a part of an element.
@@ -109,14 +119,17 @@ impl Comparison<'_> {
         was: bool,
         is: bool,
     ) {
-        let (what, source) = match (was, is) {
-            (false, true) => ("deprecated", Trouble::risky("code that uses it gets a warning")),
-            (true, false) => ("no longer deprecated", Trouble::none()),
+        let (kind, what, source) = match (was, is) {
+            (false, true) => {
+                let warned = Trouble::risky("code that uses it gets a warning");
+                (Kind::Deprecated, "deprecated", warned)
+            }
+            (true, false) => (Kind::Undeprecated, "no longer deprecated", Trouble::none()),
             _ => return,
         };
         match part {
-            Some(part) => self.add_part(place, part, what, Effects::source(source)),
-            None => self.add(place, what, Effects::source(source)),
+            Some(part) => self.add_part(place, part, kind, what, Effects::source(source)),
+            None => self.add(place, kind, what, Effects::source(source)),
         }
     }
 
@@ -126,11 +139,11 @@ impl Comparison<'_> {
         let again = || Trouble::risky("some peers still send it with its former meaning");
         for number in numbers {
             let effects = Effects { wire: again(), ..Effects::none() };
-            self.add(place, format!("no longer reserved: {number}"), effects);
+            self.add(place, Kind::NumberFreed, format!("no longer reserved: {number}"), effects);
         }
         for name in names {
             let effects = Effects { json: again(), ..Effects::none() };
-            self.add(place, format!("no longer reserved: \"{name}\""), effects);
+            self.add(place, Kind::NameFreed, format!("no longer reserved: \"{name}\""), effects);
         }
     }
 
@@ -138,9 +151,10 @@ impl Comparison<'_> {
     fn whereabouts(&mut self, place: Place<'_>, was: &Home, now: &str) {
         if now != place.name {
             let effects = Effects::source(Trouble::breaking("the type is elsewhere"));
-            self.add(place, format!("moved to {now}"), effects);
+            self.add(place, Kind::TypeMoved, format!("moved to {now}"), effects);
         } else if place.file != was.file {
-            self.add(place, format!("moved from {}", was.file), Effects::none());
+            let what = format!("moved from {}", was.file);
+            self.add(place, Kind::FileMoved, what, Effects::none());
         }
     }
 
@@ -153,7 +167,8 @@ impl Comparison<'_> {
                     Trouble::breaking("calls to it fail").for_old_clients(),
                     Trouble::breaking("its client was removed"),
                 );
-                self.add(self.place(&service.home, name), "service removed", effects);
+                let place = self.place(&service.home, name);
+                self.add(place, Kind::ServiceRemoved, "service removed", effects);
                 continue;
             };
             let place = self.place(&is.home, name);
@@ -162,9 +177,10 @@ impl Comparison<'_> {
                     Trouble::breaking("it is called by another name"),
                     Trouble::breaking("its client is elsewhere"),
                 );
-                self.add(place, format!("moved to {now}"), effects);
+                self.add(place, Kind::ServiceMoved, format!("moved to {now}"), effects);
             } else if is.home.file != service.home.file {
-                self.add(place, format!("moved from {}", service.home.file), Effects::none());
+                let what = format!("moved from {}", service.home.file);
+                self.add(place, Kind::FileMoved, what, Effects::none());
             }
             self.deprecation(place, None, service.deprecated, is.deprecated);
             self.methods(place, service, is);
@@ -175,7 +191,7 @@ impl Comparison<'_> {
                     1 => "service added, with 1 method".to_owned(),
                     methods => format!("service added, with {methods} methods"),
                 };
-                self.add(self.place(&service.home, name), what, missing());
+                self.add(self.place(&service.home, name), Kind::ServiceAdded, what, missing());
             }
         }
     }
@@ -198,14 +214,17 @@ impl Comparison<'_> {
                     Trouble::breaking("calls to it fail").for_old_clients(),
                     Trouble::breaking("it does not exist there"),
                 );
-                self.add_part(place, name, "method removed", effects);
+                self.add_part(place, name, Kind::MethodRemoved, "method removed", effects);
                 continue;
             };
-            let effects = Effects::alike(
-                Trouble::breaking("it is called by another name"),
-                Trouble::breaking("another name"),
-            );
-            self.add_part(place, name, format!("method renamed to {heir}"), effects);
+            let source = if names::snake(name) == names::snake(heir) {
+                Trouble::none()
+            } else {
+                Trouble::breaking("another name")
+            };
+            let effects = Effects::alike(Trouble::breaking("it is called by another name"), source);
+            let what = format!("method renamed to {heir}");
+            self.add_part(place, name, Kind::MethodRenamed, what, effects);
             let full = format!("{service}.{heir}");
             self.compared.methods.insert(format!("{}.{name}", place.name), full);
             heirs.insert(heir);
@@ -214,7 +233,7 @@ impl Comparison<'_> {
         }
         let is_new = |name: &&String| !old.methods.contains_key(*name) && !heirs.contains(name);
         for name in new.methods.keys().filter(is_new) {
-            self.add_part(place, name, "method added", missing());
+            self.add_part(place, name, Kind::MethodAdded, "method added", missing());
         }
     }
 
@@ -230,20 +249,23 @@ impl Comparison<'_> {
                 Trouble::breaking("the two sides disagree on the number of messages"),
                 Trouble::breaking("another kind of call"),
             );
-            self.add_part(place, name, format!("was {}, is {}", kind(old), kind(new)), effects);
+            let what = format!("was {}, is {}", kind(old), kind(new));
+            self.add_part(place, name, Kind::MethodStreams, what, effects);
         }
         if old.idempotency != new.idempotency {
             let callers = Trouble::risky("it determines whether callers repeat a call");
             let (was, is) = (old.idempotency.as_str_name(), new.idempotency.as_str_name());
             let what = format!("idempotency level was {was}, is {is}");
-            self.add_part(place, name, what, Effects::alike(callers, Trouble::none()));
+            let effects = Effects::alike(callers, Trouble::none());
+            self.add_part(place, name, Kind::MethodIdempotency, what, effects);
         }
-        for (side, was, is) in
-            [("request", &old.request, &new.request), ("response", &old.response, &new.response)]
-        {
+        for (kind, side, was, is) in [
+            (Kind::MethodRequest, "request", &old.request, &new.request),
+            (Kind::MethodResponse, "response", &old.response, &new.response),
+        ] {
             if was != is {
                 let effects = self.other_type(was, is);
-                self.add_part(place, name, format!("{side}: was {was}, is {is}"), effects);
+                self.add_part(place, name, kind, format!("{side}: was {was}, is {is}"), effects);
             }
         }
     }
@@ -282,7 +304,8 @@ impl Comparison<'_> {
         for (name, message) in &old.messages {
             let now = self.renamed(name).to_owned();
             let Some(is) = new.messages.get(&now) else {
-                self.add(self.place(&message.home, name), "message removed", type_gone());
+                let place = self.place(&message.home, name);
+                self.add(place, Kind::MessageRemoved, "message removed", type_gone());
                 continue;
             };
             let place = self.place(&is.home, name);
@@ -294,7 +317,8 @@ impl Comparison<'_> {
         }
         for (name, message) in &new.messages {
             if self.is_new(name, old.messages.contains_key(name)) {
-                self.add(self.place(&message.home, name), "message added", Effects::none());
+                let place = self.place(&message.home, name);
+                self.add(place, Kind::MessageAdded, "message added", Effects::none());
             }
         }
     }
@@ -304,7 +328,8 @@ impl Comparison<'_> {
         for (name, enumeration) in &old.enums {
             let now = self.renamed(name).to_owned();
             let Some(is) = new.enums.get(&now) else {
-                self.add(self.place(&enumeration.home, name), "enum removed", type_gone());
+                let place = self.place(&enumeration.home, name);
+                self.add(place, Kind::EnumRemoved, "enum removed", type_gone());
                 continue;
             };
             let place = self.place(&is.home, name);
@@ -315,7 +340,8 @@ impl Comparison<'_> {
         }
         for (name, enumeration) in &new.enums {
             if self.is_new(name, old.enums.contains_key(name)) {
-                self.add(self.place(&enumeration.home, name), "enum added", Effects::none());
+                let place = self.place(&enumeration.home, name);
+                self.add(place, Kind::EnumAdded, "enum added", Effects::none());
             }
         }
     }

@@ -6,6 +6,7 @@ use super::{
     compare::{Comparison, Place},
     effects::{Effects, Trouble},
     inventory::Enum,
+    kind::Kind,
 };
 
 /// The fate of an old value whose name has changed or been removed.
@@ -27,7 +28,8 @@ impl Comparison<'_> {
                 if was.number != is.number {
                     let wire = Trouble::breaking("each side reads it as another value");
                     let what = format!("number was {}, is {}", was.number, is.number);
-                    self.add_part(place, name, what, Effects { wire, ..Effects::none() });
+                    let effects = Effects { wire, ..Effects::none() };
+                    self.add_part(place, name, Kind::ValueNumber, what, effects);
                 }
                 continue;
             }
@@ -43,24 +45,36 @@ impl Comparison<'_> {
                     let effects =
                         Effects { json, ..Effects::source(Trouble::breaking("another name")) };
                     self.rename(place, name, heir);
-                    self.add_part(place, name, format!("renamed to {heir}"), effects);
+                    let what = format!("renamed to {heir}");
+                    self.add_part(place, name, Kind::ValueRenamed, what, effects);
                 }
-                Fate::Alias => self.add_part(place, name, "alias removed", gone),
+                Fate::Alias => {
+                    self.add_part(place, name, Kind::ValueAliasRemoved, "alias removed", gone);
+                }
                 Fate::Replaced(heir) => {
                     let wire = format!("its number {} now means {heir}", was.number);
                     let effects = Effects { wire: Trouble::breaking(wire), ..gone };
-                    self.add_part(place, name, "value removed, its number reused", effects);
+                    let what = "value removed, its number reused";
+                    self.add_part(place, name, Kind::ValueReplaced, what, effects);
                 }
                 Fate::Gone => {
                     let wire = Trouble::risky("the number is kept and means nothing").in_old_data();
-                    self.add_part(place, name, "value removed", Effects { wire, ..gone });
+                    let effects = Effects { wire, ..gone };
+                    self.add_part(place, name, Kind::ValueRemoved, "value removed", effects);
                 }
             }
         }
-        for name in new.values.keys() {
+        for (name, is) in &new.values {
             if !old.values.contains_key(name) && !heirs.contains(name.as_str()) {
-                let json = Trouble::risky("an old reader does not know the name").in_new_data();
-                self.add_part(place, name, "value added", Effects { json, ..Effects::none() });
+                let is_known = old.values.values().any(|was| was.number == is.number);
+                let json = if is_known && is.is_written {
+                    Trouble::breaking("a known number is written with a name that is not known")
+                } else {
+                    Trouble::risky("an old reader does not know the name")
+                };
+                let json = json.in_new_data();
+                let effects = Effects { json, ..Effects::none() };
+                self.add_part(place, name, Kind::ValueAdded, "value added", effects);
             }
         }
     }

@@ -7,7 +7,8 @@ use prost_types::field_descriptor_proto::Type;
 use super::{
     compare::{Comparison, Place},
     effects::{Effects, Trouble},
-    inventory::{Field, Message, Shape, Value},
+    inventory::{Field, Inventory, Message, Shape, Value},
+    kind::Kind,
     types,
 };
 use crate::names;
@@ -25,19 +26,20 @@ impl Comparison<'_> {
     pub(super) fn oneofs(&mut self, place: Place<'_>, old: &Message, new: &Message) {
         let renamed = renamed_oneofs(old, new);
         for oneof in old.oneofs.difference(&new.oneofs) {
-            let (what, why) = match renamed.get(oneof.as_str()) {
+            let (kind, what, why) = match renamed.get(oneof.as_str()) {
                 Some(now) => {
                     self.rename(place, oneof, now);
-                    (format!("oneof renamed to {now}"), "another name")
+                    (Kind::OneofRenamed, format!("oneof renamed to {now}"), "another name")
                 }
-                None => ("oneof removed".to_owned(), "its type was removed"),
+                None => (Kind::OneofRemoved, "oneof removed".to_owned(), "its type was removed"),
             };
-            self.add_part(place, oneof, what, Effects::source(Trouble::breaking(why)));
+            self.add_part(place, oneof, kind, what, Effects::source(Trouble::breaking(why)));
         }
         let renamed: BTreeSet<_> = renamed.into_values().collect();
         for oneof in new.oneofs.difference(&old.oneofs) {
             if !renamed.contains(oneof.as_str()) {
-                self.add_part(place, oneof, "oneof added", Effects::source(one_more()));
+                let effects = Effects::source(one_more());
+                self.add_part(place, oneof, Kind::OneofAdded, "oneof added", effects);
             }
         }
     }
@@ -57,7 +59,8 @@ impl Comparison<'_> {
                     let json = Trouble::breaking("JSON depends on the name");
                     let effects = Effects { json, ..Effects::source(source) };
                     self.rename(place, name, heir);
-                    self.add_part(place, name, format!("renamed to {heir}"), effects);
+                    let what = format!("renamed to {heir}");
+                    self.add_part(place, name, Kind::FieldRenamed, what, effects);
                     self.field(place, name, [(old, field), (new, is)]);
                 }
                 Fate::Replaced(heir, is) => {
@@ -69,16 +72,17 @@ impl Comparison<'_> {
                     };
                     let wire = format!("its number {number} now means {heir}: {outcome}");
                     let effects = Effects { wire: Trouble::breaking(wire), ..field_gone() };
-                    self.add_part(place, name, "field removed, its number reused", effects);
+                    let what = "field removed, its number reused";
+                    self.add_part(place, name, Kind::FieldReplaced, what, effects);
                 }
                 Fate::Gone if new.reserved.has(field.number) => {
-                    self.add_part(place, name, "field removed", field_gone());
+                    self.add_part(place, name, Kind::FieldRemoved, "field removed", field_gone());
                 }
                 Fate::Gone => {
                     let why = "it is skipped where it is still sent; its number is free for another \
                                meaning, because it is not reserved";
                     let effects = Effects { wire: Trouble::risky(why), ..field_gone() };
-                    self.add_part(place, name, "field removed", effects);
+                    self.add_part(place, name, Kind::FieldRemoved, "field removed", effects);
                 }
             }
         }
@@ -92,7 +96,8 @@ impl Comparison<'_> {
                 } else {
                     Trouble::none()
                 };
-                self.add_part(place, name, "field added", Effects::alike(data, source));
+                let effects = Effects::alike(data, source);
+                self.add_part(place, name, Kind::FieldAdded, "field added", effects);
             }
         }
     }
@@ -111,9 +116,11 @@ impl Comparison<'_> {
     }
 
     fn same_type(&self, old: &Field, new: &Field) -> bool {
-        old.shape == new.shape
-            && old.value.kind == new.value.kind
-            && self.renamed(&old.value.of) == new.value.of
+        old.shape == new.shape && self.same_value(&old.value, &new.value)
+    }
+
+    fn same_value(&self, old: &Value, new: &Value) -> bool {
+        old.kind == new.kind && self.renamed(&old.of) == new.of
     }
 
     /// A field that exists in both versions, with its messages.
@@ -123,39 +130,77 @@ impl Comparison<'_> {
         if old.number != new.number {
             let wire = Trouble::breaking("each side reads it as another field");
             let what = format!("number was {}, is {}", old.number, new.number);
-            self.add_part(place, name, what, Effects { wire, ..Effects::none() });
+            let effects = Effects { wire, ..Effects::none() };
+            self.add_part(place, name, Kind::FieldNumber, what, effects);
         }
         if old.shape == new.shape {
             self.value(place, name, &old.value, &new.value);
             if old.packed != new.packed {
                 let what = if new.packed { "packed" } else { "no longer packed" };
                 let read = Trouble::note("both forms are read");
-                self.add_part(place, name, what, Effects { wire: read, ..Effects::none() });
+                let effects = Effects { wire: read, ..Effects::none() };
+                self.add_part(place, name, Kind::FieldPacking, what, effects);
             }
         } else {
             self.shape(place, name, old, new);
         }
         self.oneof(place, name, both);
-        if old.oneof == new.oneof && old.optional != new.optional {
+        self.required(place, name, old, new);
+        if old.default != new.default {
+            let shown = |field: &Field| field.default.clone().unwrap_or_else(|| "none".to_owned());
+            let what = format!("default was {}, is {}", shown(old), shown(new));
+            let absent = Trouble::risky("an absent field is read as another value");
+            let effects = Effects::alike(absent, Trouble::none());
+            self.add_part(place, name, Kind::FieldDefault, what, effects);
+        }
+        // Otherwise, another change shows it.
+        let is_alike = old.oneof == new.oneof && old.shape == new.shape;
+        if is_alike && old.optional != new.optional && !old.required && !new.required {
             let what =
                 if new.optional { "now tracks presence" } else { "no longer tracks presence" };
             let source = Trouble::breaking("becomes an Option, or stops being one");
-            self.add_part(place, name, what, Effects::alike(presence(old, new), source));
+            let effects = Effects::alike(presence(old, new), source);
+            self.add_part(place, name, Kind::FieldPresence, what, effects);
         }
         if old.js != new.js {
             let (was, is) = (old.js.as_str_name(), new.js.as_str_name());
             let seen = Trouble::note("only JavaScript code sees it");
             let effects = Effects::alike(seen, Trouble::none());
-            self.add_part(place, name, format!("jstype was {was}, is {is}"), effects);
+            let what = format!("jstype was {was}, is {is}");
+            self.add_part(place, name, Kind::FieldJsType, what, effects);
         }
         // A renamed field has another name in JSON as well.
         if old.json_name != new.json_name && both[1].0.fields.contains_key(name) {
             let why = "names are written as in the .proto by default, and both are read; peers that write \
                        the JSON name are affected";
             let json = Trouble::risky(why);
+            // A JSON name that is also the field's own name is always read.
+            let json = if new.json_name == name {
+                json.in_old_data()
+            } else if old.json_name == name {
+                json.in_new_data()
+            } else {
+                json
+            };
             let what = format!("JSON name was {}, is {}", old.json_name, new.json_name);
-            self.add_part(place, name, what, Effects { json, ..Effects::none() });
+            let effects = Effects { json, ..Effects::none() };
+            self.add_part(place, name, Kind::FieldJsonName, what, effects);
         }
+    }
+
+    fn required(&mut self, place: Place<'_>, name: &str, old: &Field, new: &Field) {
+        if old.required == new.required {
+            return;
+        }
+        let missing = Trouble::risky("a message without it is refused by readers that check it");
+        let (what, missing) = if new.required {
+            ("required now", missing.in_old_data())
+        } else {
+            ("no longer required", missing.in_new_data())
+        };
+        let source = Trouble::breaking("becomes an Option, or stops being one");
+        let effects = Effects::alike(missing, source);
+        self.add_part(place, name, Kind::FieldRequired, what, effects);
     }
 
     fn value(&mut self, place: Place<'_>, name: &str, old: &Value, new: &Value) {
@@ -164,10 +209,13 @@ impl Comparison<'_> {
             let (wire, json) =
                 (types::on_wire(old.kind, new.kind), types::in_json(old.kind, new.kind));
             let what = format!("was {}, is {}", types::name(old.kind), types::name(new.kind));
-            self.add_part(place, name, what, Effects { wire, json, source });
-        } else if old.of != new.of {
+            let effects = Effects { wire, json, source };
+            self.add_part(place, name, Kind::FieldType, what, effects);
+        }
+        if old.of != new.of && !old.of.is_empty() && !new.of.is_empty() {
             let effects = self.other_type(&old.of, &new.of);
-            self.add_part(place, name, format!("was {}, is {}", old.of, new.of), effects);
+            let what = format!("was {}, is {}", old.of, new.of);
+            self.add_part(place, name, Kind::FieldTypeName, what, effects);
         }
     }
 
@@ -177,13 +225,25 @@ impl Comparison<'_> {
             let (wire, json) = (types::on_wire(was, is), types::in_json_keys(was, is));
             let effects = Effects { wire, json, source: types::in_rust(was, is) };
             let what = format!("keys were {}, are {}", types::name(was), types::name(is));
-            self.add_part(place, name, what, effects);
+            self.add_part(place, name, Kind::FieldKey, what, effects);
             return self.value(place, name, &old.value, &new.value);
         }
         let wire = match (old.shape, new.shape) {
             // A map's entry is a message in the binary form.
-            (Shape::Map(_), Shape::Repeated) if new.value.kind == Type::Message => entries(),
-            (Shape::Repeated, Shape::Map(_)) if old.value.kind == Type::Message => entries(),
+            (Shape::Map(key), Shape::Repeated)
+                if is_pair(self.new, &new.value, key, |value| {
+                    self.same_value(&old.value, value)
+                }) =>
+            {
+                pairs().in_new_data()
+            }
+            (Shape::Repeated, Shape::Map(key))
+                if is_pair(self.old, &old.value, key, |value| {
+                    self.same_value(value, &new.value)
+                }) =>
+            {
+                pairs().in_old_data()
+            }
             (Shape::Single, Shape::Repeated) => several(&old.value, new).in_new_data(),
             (Shape::Repeated, Shape::Single) => several(&new.value, old).in_old_data(),
             _ => Trouble::breaking("its bytes mean something else"),
@@ -195,7 +255,8 @@ impl Comparison<'_> {
             Shape::Map(_) => "a map",
         };
         let what = format!("was {}, is {}", shown(old), shown(new));
-        self.add_part(place, name, what, Effects { wire, json, source: other });
+        let effects = Effects { wire, json, source: other };
+        self.add_part(place, name, Kind::FieldShape, what, effects);
         if [old, new].iter().all(|field| !matches!(field.shape, Shape::Map(_))) {
             self.value(place, name, &old.value, &new.value);
         }
@@ -238,7 +299,7 @@ impl Comparison<'_> {
             source: Trouble::breaking("it is set and read differently"),
         };
         let what = format!("was {}, is {}", shown(&old.oneof), shown(&new.oneof));
-        self.add_part(place, name, what, effects);
+        self.add_part(place, name, Kind::FieldOneof, what, effects);
     }
 }
 
@@ -281,7 +342,25 @@ fn several(one: &Value, many: &Field) -> Trouble {
     }
 }
 
-fn entries() -> Trouble {
+/// Returns whether a value is a message as that of an entry of a map.
+fn is_pair(
+    inventory: &Inventory,
+    value: &Value,
+    key: Type,
+    is_value: impl Fn(&Value) -> bool,
+) -> bool {
+    let field = |number| {
+        let message = inventory.messages.get(&value.of)?;
+        let field = message.fields.values().find(|field| field.number == number)?;
+        (field.shape == Shape::Single).then_some(&field.value)
+    };
+    value.kind == Type::Message
+        && field(1).is_some_and(|value| value.kind == key)
+        && field(2).is_some_and(is_value)
+}
+
+/// A list of pairs where a map is expected.
+fn pairs() -> Trouble {
     Trouble::risky("a map is a list of pairs; its order is lost, and what has the same key")
 }
 

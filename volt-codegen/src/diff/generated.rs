@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     effects::{Effects, Trouble},
+    kind::Kind,
     report::{Change, Effect, Surface, Verdict},
     rust::{Item, Named, Part, Rust, Type},
     usage::Use,
@@ -21,7 +22,16 @@ pub(super) fn complete(
     let both = Both { old, new, renames };
     for change in &mut *changes {
         if both.is_unseen(change) {
-            change.effects.insert(Surface::Source, Effect::default());
+            let effect = match change.kind {
+                // The former name is that of a method of the client, and not of the trait for servers.
+                Kind::MethodRenamed => Effect {
+                    verdict: Verdict::Risky,
+                    why: "servers implement it under another name".to_owned(),
+                    ..Effect::default()
+                },
+                _ => Effect::default(),
+            };
+            change.effects.insert(Surface::Source, effect);
         }
     }
     let told: BTreeSet<String> = changes
@@ -34,6 +44,7 @@ pub(super) fn complete(
             changes.push(Change {
                 file: file(&found.item),
                 element: found.element,
+                kind: found.kind,
                 what: found.what,
                 effects: Effects::source(Trouble::breaking(found.why)).resolve(Use::default()),
             });
@@ -53,6 +64,7 @@ struct Found {
     item: String,
     /// The old name of the item or its part.
     element: String,
+    kind: Kind,
     what: String,
     why: &'static str,
     /// Set if the break is not one that the descriptors show.
@@ -62,7 +74,7 @@ struct Found {
 impl Both<'_> {
     /// Returns whether a change that might affect code is invisible in it.
     fn is_unseen(&self, change: &Change) -> bool {
-        let is_new = change.what.ends_with(" added");
+        let is_new = change.kind.is_addition();
         match change.verdict(Surface::Source) {
             Verdict::Breaking => {}
             Verdict::Risky if is_new => {}
@@ -157,28 +169,29 @@ impl Both<'_> {
     }
 
     fn items(&self, name: &str, was: &Item, is: &Item, found: &mut Vec<Found>) {
-        let mut add = |what: String, why, always| {
+        let mut add = |kind, what: String, why, always| {
             let item = name.to_owned();
-            found.push(Found { element: item.clone(), item, what, why, always });
+            found.push(Found { element: item.clone(), item, kind, what, why, always });
         };
         if was.path != is.path {
             let what = format!("Rust path was {}, is {}", was.path, is.path);
-            add(what, "another name", false);
+            add(Kind::RustPath, what, "another name", false);
         }
         if let (Some(was), Some(is)) = (&was.accessor, &is.accessor)
             && was != is
         {
-            add(format!("accessor was {was}, is {is}"), "another name", true);
+            let what = format!("accessor was {was}, is {is}");
+            add(Kind::RustAccessor, what, "another name", true);
         }
         let lost: Vec<_> = was.traits.difference(&is.traits).map(String::as_str).collect();
         if !lost.is_empty() {
             let what = format!("no longer implements {}", lost.join(", "));
-            add(what, "code that relies on it does not compile", true);
+            add(Kind::RustTraits, what, "code that relies on it does not compile", true);
         }
         if !is.features.is_empty() && !self.has_kept_features(&was.features, &is.features) {
             let what =
                 format!("Cargo feature was {}, is {}", any(&was.features), any(&is.features));
-            add(what, "programs that enable single features lack it", true);
+            add(Kind::RustFeature, what, "programs that enable single features lack it", true);
         }
     }
 
@@ -202,9 +215,12 @@ impl Both<'_> {
                 }
                 None => continue,
             };
-            let why = if name.is_some() { "another name" } else { "another type" };
+            let (kind, why) = match name {
+                Some(_) => (Kind::RustName, "another name"),
+                None => (Kind::RustType, "another type"),
+            };
             let (item, element) = (holder.to_owned(), format!("{holder}.{own}"));
-            found.push(Found { item, element, what, why, always: false });
+            found.push(Found { item, element, kind, what, why, always: false });
         }
     }
 }

@@ -23,6 +23,7 @@ pub(super) struct Inventory {
 pub(super) struct Home {
     pub(super) file: String,
     pub(super) package: String,
+    proto2: bool,
 }
 
 pub(super) struct Service {
@@ -57,6 +58,10 @@ pub(super) struct Field {
     pub(super) shape: Shape,
     /// Whether the field's presence matters, beside its value.
     pub(super) optional: bool,
+    /// Whether a message without it is invalid.
+    pub(super) required: bool,
+    /// The value of an absent field, if a file of proto2 sets it.
+    pub(super) default: Option<String>,
     pub(super) oneof: Option<String>,
     pub(super) json_name: String,
     /// Whether its numbers are packed.
@@ -92,6 +97,8 @@ pub(super) struct Enum {
 #[derive(Clone, Copy, PartialEq)]
 pub(super) struct EnumValue {
     pub(super) number: i32,
+    /// Whether JSON is written with its name: that of the first value with a number.
+    pub(super) is_written: bool,
     pub(super) deprecated: bool,
 }
 
@@ -109,7 +116,11 @@ impl Inventory {
             if file.name().starts_with("google/protobuf/") {
                 continue;
             }
-            let home = Home { file: file.name().to_owned(), package: file.package().to_owned() };
+            let home = Home {
+                file: file.name().to_owned(),
+                package: file.package().to_owned(),
+                proto2: matches!(file.syntax(), "" | "proto2"),
+            };
             for message in &file.message_type {
                 inventory.message(&home, &home.package, message);
             }
@@ -142,8 +153,10 @@ impl Inventory {
         for nested in &message.enum_type {
             self.enumeration(home, &name, nested);
         }
-        let fields =
-            message.field.iter().map(|field| (field.name().to_owned(), Field::new(message, field)));
+        let fields = message
+            .field
+            .iter()
+            .map(|field| (field.name().to_owned(), Field::new(message, field, home.proto2)));
         let fields: BTreeMap<_, _> = fields.collect();
         let ranges = message.reserved_range.iter().map(|range| (range.start(), range.end() - 1));
         let described = Message {
@@ -157,9 +170,11 @@ impl Inventory {
     }
 
     fn enumeration(&mut self, home: &Home, scope: &str, enumeration: &EnumDescriptorProto) {
+        let mut numbers = BTreeSet::new();
         let values = enumeration.value.iter().map(|value| {
+            let is_written = numbers.insert(value.number());
             let deprecated = value.options.as_ref().is_some_and(EnumValueOptions::deprecated);
-            (value.name().to_owned(), EnumValue { number: value.number(), deprecated })
+            (value.name().to_owned(), EnumValue { number: value.number(), is_written, deprecated })
         });
         let ranges = enumeration.reserved_range.iter().map(|range| (range.start(), range.end()));
         let described = Enum {
@@ -198,7 +213,7 @@ impl Service {
 }
 
 impl Field {
-    fn new(message: &DescriptorProto, field: &FieldDescriptorProto) -> Self {
+    fn new(message: &DescriptorProto, field: &FieldDescriptorProto, proto2: bool) -> Self {
         let oneof = field.oneof_index.filter(|_| !field.proto3_optional());
         let oneof = oneof.and_then(|index| message.oneof_decl.get(usize::try_from(index).ok()?));
         let options = field.options.as_ref();
@@ -210,26 +225,30 @@ impl Field {
         Self {
             number: field.number(),
             shape,
-            optional: field.proto3_optional() && value.kind != Type::Message,
+            // The presence of a message always counts.
+            optional: !value.is_message()
+                && (field.proto3_optional()
+                    || proto2 && field.label() == Label::Optional && oneof.is_none()),
+            required: field.label() == Label::Required,
+            default: field.default_value.clone(),
             oneof: oneof.map(|oneof| oneof.name().to_owned()),
             json_name: field.json_name().to_owned(),
             packed: shape == Shape::Repeated
                 && value.is_number()
-                && options.and_then(|options| options.packed).unwrap_or(true),
+                && options.and_then(|options| options.packed).unwrap_or(!proto2),
             js: options.map(FieldOptions::jstype).unwrap_or_default(),
             deprecated: options.is_some_and(FieldOptions::deprecated),
             value,
         }
     }
-}
 
-impl Field {
     /// Returns whether a reader can tell a default value from an absent one.
     pub(super) fn has_presence(&self) -> bool {
         self.shape != Shape::Single
             || self.optional
+            || self.required
             || self.oneof.is_some()
-            || matches!(self.value.kind, Type::Message | Type::Group)
+            || self.value.is_message()
     }
 }
 
@@ -238,9 +257,13 @@ impl Value {
         Self { kind: field.r#type(), of: full(field.type_name()) }
     }
 
+    pub(super) fn is_message(&self) -> bool {
+        matches!(self.kind, Type::Message | Type::Group)
+    }
+
     /// Returns whether it is a number in binary, as a `bool` and an enum are.
     pub(super) fn is_number(&self) -> bool {
-        !matches!(self.kind, Type::String | Type::Bytes | Type::Message | Type::Group)
+        !self.is_message() && !matches!(self.kind, Type::String | Type::Bytes)
     }
 }
 

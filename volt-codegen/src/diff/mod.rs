@@ -19,7 +19,9 @@ mod enums;
 mod fields;
 mod generated;
 mod inventory;
+mod kind;
 mod moves;
+mod proposals;
 mod render;
 mod report;
 mod rust;
@@ -28,8 +30,11 @@ mod usage;
 
 use prost_types::FileDescriptorSet;
 
-pub use self::report::{Change, Clients, Count, Effect, Report, Surface, Verdict};
 use self::{compare::Compared, inventory::Inventory, rust::Rust};
+pub use self::{
+    kind::Kind,
+    report::{Change, Clients, Count, Effect, Report, Surface, Verdict},
+};
 use crate::{Error, Options};
 
 /// Compares two versions of an API, and the code that the options generate from them. Files of
@@ -51,8 +56,9 @@ pub fn diff(
         let now = renames.get(item).map_or(item, String::as_str);
         new.file(now).unwrap_or_default().to_owned()
     });
+    let proposals = proposals::proposals(&old, &new, &changes, &renames);
     report::sort(&mut changes);
     // Not earlier: the generated code contains them under their former names, too.
     renames.extend(methods);
-    Ok(Report { changes, counts: count::counts(&old, &new), renames })
+    Ok(Report { changes, counts: count::counts(&old, &new), renames, proposals })
 }

@@ -22,6 +22,9 @@ impl Report {
         if !out.is_empty() {
             out.push('\n');
         }
+        for (former, now) in &self.proposals {
+            let _ = writeln!(out, "perhaps a rename: {former} {now}");
+        }
         out + &self.summary("")
     }
 

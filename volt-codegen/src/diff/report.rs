@@ -2,6 +2,8 @@
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
+use super::kind::Kind;
+
 /// A surface that a change can break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Surface {
@@ -98,6 +100,8 @@ pub struct Change {
     pub element: String,
     /// The file of the element in the new version, otherwise in the old one.
     pub file: String,
+    /// The kind of the change.
+    pub kind: Kind,
     /// A description of the change.
     pub what: String,
     /// The effect on each surface.
@@ -140,6 +144,9 @@ pub struct Report {
     pub counts: BTreeMap<&'static str, Count>,
     /// The new full names of elements that were moved or renamed, by the old ones.
     pub renames: BTreeMap<String, String>,
+    /// The new full names of messages, enums and methods that were perhaps renamed, by the old ones. They are removed
+    /// and added in the changes, until they are [declared](crate::Options::former_name).
+    pub proposals: BTreeMap<String, String>,
 }
 
 impl Report {

@@ -91,7 +91,7 @@ impl Rust {
                 items.insert(item.name.clone(), Item::of_enum(&model, item));
             }
             for service in &package.services {
-                let accessor = options.accessors.is_some();
+                let accessor = options.accessors.is_some() || options.client;
                 items.insert(service.name.clone(), Item::of_service(package, service, accessor));
             }
         }

@@ -41,7 +41,8 @@ pub(super) fn on_wire(old: Type, new: Type) -> Trouble {
         Type::String | Type::Bytes => 5,
         Type::Float => 6,
         Type::Double => 7,
-        Type::Message | Type::Group => 8,
+        Type::Message => 8,
+        Type::Group => 9,
     };
     let text = "bytes that are not UTF-8 are refused";
     match (old, new) {
@@ -130,7 +131,8 @@ fn class(kind: Type) -> Class {
         Type::Float | Type::Double => Class::Float,
         Type::Enum => Class::Enum,
         Type::String => Class::Text,
-        Type::Bool | Type::Bytes | Type::Message | Type::Group => Class::Other(name(kind)),
+        Type::Bool | Type::Bytes | Type::Message => Class::Other(name(kind)),
+        Type::Group => Class::Other(name(Type::Message)),
     }
 }
 

@@ -201,3 +201,58 @@ fn parts_of_moved_messages_move_with_them() {
     ];
     assert_eq!(breaks, expected);
 }
+
+#[test]
+fn elements_that_look_alike_are_proposed_as_renames() {
+    let proposed = |old: &str, new: &str| {
+        let report = compared(old, new);
+        // They are never applied.
+        assert!(report.renames.is_empty(), "{:?}", report.renames);
+        report.proposals.into_iter().collect::<Vec<_>>()
+    };
+    let old = "message GetItemRequest { string id = 1; } message Item { string id = 1; Part part = 2; } \
+               message Part { int32 a = 1; int32 b = 2; } enum Sort { SORT_ANY = 0; SORT_BY = 1; } \
+               service S { rpc GetItem(GetItemRequest) returns (Item); rpc Count(Item) returns (stream Part); }";
+    let new = "message FetchItemRequest { string id = 1; } message Thing { string id = 1; Piece part = 2; } \
+               message Piece { int32 a = 1; int32 b = 2; } enum Order { ORDER_ANY = 0; ORDER_BY = 1; } \
+               service S { rpc FetchItem(FetchItemRequest) returns (Thing); rpc CountAll(Thing) returns (stream Piece); }";
+    let expected = [
+        ("p.GetItemRequest", "p.FetchItemRequest"),
+        ("p.Item", "p.Thing"),
+        ("p.Part", "p.Piece"),
+        ("p.S.Count", "p.S.CountAll"),
+        ("p.S.GetItem", "p.S.FetchItem"),
+        ("p.Sort", "p.Order"),
+    ];
+    let found = proposed(old, new);
+    let found: Vec<_> = found.iter().map(|(was, is)| (was.as_str(), is.as_str())).collect();
+    assert_eq!(found, expected);
+    let text = compared(old, new).to_text();
+    assert!(text.contains("\nperhaps a rename: p.S.GetItem p.S.FetchItem\n"), "{text}");
+    for (old, new) in [
+        // Other fields, no fields, another package's scope, and two that suit equally well.
+        ("message FooX { int32 a = 1; }", "message FooY { int32 b = 2; }"),
+        ("message FooX {}", "message FooY {}"),
+        ("message FooX { int32 a = 1; }", "message O { message FooY { int32 a = 1; } }"),
+        (
+            "message FooX { int32 a = 1; }",
+            "message FooY { int32 a = 1; } message FooZ { int32 a = 1; }",
+        ),
+        // One field alone is no likeness.
+        ("message GetRequest { int32 a = 1; }", "message DeleteRequest { int32 a = 1; }"),
+        (
+            "message M {} service S { rpc Get(M) returns (M); }",
+            "message M {} service S { rpc Delete(M) returns (M); }",
+        ),
+        (
+            "message M {} service S { rpc GetItem(M) returns (M); }",
+            "message M {} service S { rpc FetchItem(M) returns (stream M); }",
+        ),
+    ] {
+        assert_eq!(proposed(old, new), [], "{old} → {new}");
+    }
+    // The words decide.
+    let two = "message FooB { int32 a = 1; } message C { int32 a = 1; }";
+    let found = proposed("message FooX { int32 a = 1; }", two);
+    assert_eq!(found, [("p.FooX".to_owned(), "p.FooB".to_owned())]);
+}

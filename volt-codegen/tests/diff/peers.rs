@@ -43,3 +43,81 @@ fn numbers_of_another_size_fit_one_way_in_json() {
     assert_eq!(clients(&small, &large), Clients::New);
     assert_eq!(clients(&large, &small), Clients::Old);
 }
+
+#[test]
+fn json_names_matter_to_the_peers_that_do_not_know_them() {
+    let wrap = |json: &str| {
+        format!(
+            "message Q {{ string a = 1 {json}; }} message R {{}} service S {{ rpc A(Q) returns (R); }}"
+        )
+    };
+    let clients = |old: &str, new: &str| {
+        let report = compared(&wrap(old), &wrap(new));
+        report.changes[0].effects[&Json].clients
+    };
+    // Readers know the name in the `.proto`, too.
+    let [z, y] = ["[json_name = \"z\"]", "[json_name = \"y\"]"];
+    assert_eq!(clients("", z), Clients::New);
+    assert_eq!(clients(z, ""), Clients::Old);
+    assert_eq!(clients(z, y), Clients::Both);
+}
+
+/// Values are written in JSON with the first name of their number.
+#[test]
+fn an_alias_before_the_known_name_breaks_json() {
+    let wrap = |values: &str| format!("enum E {{ option allow_alias = true; Z = 0; {values} }}");
+    for (new, verdict) in [("B = 1; A = 1;", Breaking), ("A = 1; B = 1;", Risky)] {
+        let report = compared(&wrap("A = 1;"), &wrap(new));
+        let change = report.changes.iter().find(|change| change.element == "p.E.B").unwrap();
+        assert_eq!((change.what.as_str(), change.verdict(Json)), ("value added", verdict), "{new}");
+    }
+}
+
+#[test]
+fn presence_and_defaults_of_proto2_are_compared() {
+    let compile = |syntax: &str, field: &str| {
+        let mut sources = Sources::default();
+        let text = format!("syntax = \"{syntax}\"; package p; message M {{ {field} }}");
+        sources.files.insert("p.proto".to_owned(), text);
+        sources.compile().unwrap()
+    };
+    let two = |field: &str| compile("proto2", field);
+    for (old, new, expected) in [
+        (
+            two("required string a = 1;"),
+            two("optional string a = 1;"),
+            Some(("no longer required", [Risky, Risky, Breaking])),
+        ),
+        (
+            two("optional string a = 1;"),
+            two("required string a = 1;"),
+            Some(("required now", [Risky, Risky, Breaking])),
+        ),
+        (
+            two("optional int32 a = 1 [default = 5];"),
+            two("optional int32 a = 1;"),
+            Some(("default was 5, is none", [Risky, Risky, Fine])),
+        ),
+        (
+            two("optional string a = 1;"),
+            compile("proto3", "string a = 1;"),
+            Some(("no longer tracks presence", [Risky, Risky, Breaking])),
+        ),
+        (two("optional string a = 1;"), compile("proto3", "optional string a = 1;"), None),
+        (
+            two("repeated int32 a = 1;"),
+            compile("proto3", "repeated int32 a = 1;"),
+            Some(("packed", [Fine, Fine, Fine])),
+        ),
+        (
+            two("optional group A = 1 { optional int32 x = 1; }"),
+            two("message A { optional int32 x = 1; } optional A a = 1;"),
+            Some(("was group, is message", [Breaking, Fine, Fine])),
+        ),
+    ] {
+        let report = compared_sets(&old, &new);
+        let found: Vec<_> =
+            report.changes.iter().map(|change| (change.what.as_str(), verdicts(change))).collect();
+        assert_eq!(found, Vec::from_iter(expected));
+    }
+}

@@ -208,6 +208,7 @@ fn version_file(version: &str, since: &BTreeMap<String, &Added>) -> String {
 /// The options for both versions of the API.
 fn options(set: &FileDescriptorSet, secrets: &Secrets) -> Options {
     let options = Options::default().command(COMMAND).server(Server::Feature("server".to_owned()));
+    let options = secrets.open(set).into_iter().fold(options, Options::open);
     let options = secrets.hidden(set).into_iter().fold(options, Options::secret);
     BULK.iter().fold(options, |options, path| options.bulk(*path))
 }

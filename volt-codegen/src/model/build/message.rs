@@ -114,7 +114,7 @@ impl Builder<'_> {
         };
         let held = full_name(proto.type_name());
         let secret = matches!(kind, FieldKind::Scalar(Scalar::String | Scalar::Bytes))
-            && [proto.name(), &full].iter().any(|name| self.options.secrets.contains(*name));
+            && self.options.hides(&full, proto.name());
         Some(Field {
             name: proto.name().to_owned(),
             json_name: match proto.json_name() {

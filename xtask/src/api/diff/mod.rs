@@ -13,7 +13,7 @@ use prost_types::FileDescriptorSet;
 use serde_json::json;
 use volt_codegen::{
     Sources,
-    diff::{Change, Clients, Report, Surface, Verdict},
+    diff::{Change, Clients, Kind, Report, Surface, Verdict},
 };
 use xtask_tools::process;
 
@@ -45,6 +45,9 @@ pub(crate) struct Args {
     /// An element whose changes are not denied, with all elements inside it. May be repeated.
     #[arg(long, value_name = "ELEMENT")]
     except: Vec<String>,
+    /// A kind of change that is not denied, such as `field-json-name`: the `kind` in the JSON format. May be repeated.
+    #[arg(long, value_name = "KIND", value_parser = kind)]
+    allow: Vec<Kind>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -99,7 +102,7 @@ impl Denied {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let (report, sharing) = report(xtask_tools::root()?, &args.old, &args.new)?;
     print!("{}", args.format.show(&report, &sharing, &args.old, &args.new));
-    denied(&report, &args.deny, &args.except)
+    denied(&report, &args.deny, &args.except, &args.allow)
 }
 
 /// Compares two versions, and what each shares with the older versions in the SDK.
@@ -137,8 +140,20 @@ pub(crate) fn page_file(old: &str, new: &str) -> PathBuf {
     format!("docs/api-{old}-to-{new}.md").into()
 }
 
-/// Fails if something breaks that is denied. Changes within the elements `except` are not.
-fn denied(report: &Report, deny: &[Denied], except: &[String]) -> anyhow::Result<()> {
+/// Finds a kind by its name.
+fn kind(name: &str) -> Result<Kind, String> {
+    let found = Kind::ALL.iter().copied().find(|kind| kind.name() == name);
+    let names = Kind::ALL.iter().map(|kind| kind.name()).collect::<Vec<_>>();
+    found.ok_or_else(|| format!("the kinds are {}", names.join(", ")))
+}
+
+/// Fails if something breaks that is denied. Changes within the elements `except` and of the kinds `allow` are not.
+fn denied(
+    report: &Report,
+    deny: &[Denied],
+    except: &[String],
+    allow: &[Kind],
+) -> anyhow::Result<()> {
     let is_within = |element: &str, name: &String| {
         element
             .strip_prefix(name.as_str())
@@ -148,6 +163,7 @@ fn denied(report: &Report, deny: &[Denied], except: &[String]) -> anyhow::Result
         .changes
         .iter()
         .filter(|change| !except.iter().any(|name| is_within(&change.element, name)))
+        .filter(|change| !allow.contains(&change.kind))
         .collect();
     let count = |denied: &Denied| changes.iter().filter(|change| denied.denies(change)).count();
     let broken: Vec<_> = deny
@@ -176,6 +192,7 @@ fn to_json(report: &Report) -> serde_json::Value {
         json!({
             "element": change.element,
             "file": change.file,
+            "kind": change.kind.name(),
             "what": change.what,
             "effects": effects.collect::<serde_json::Map<_, _>>(),
         })

@@ -57,7 +57,7 @@ fn denied_changes_fail() {
     let denied = |report: &Report, deny: &[&str], except: &[&str]| {
         let deny: Vec<Denied> = deny.iter().map(|deny| deny.parse().unwrap()).collect();
         let except: Vec<String> = except.iter().map(|name| (*name).to_owned()).collect();
-        denied(report, &deny, &except).map_err(|error| error.to_string())
+        denied(report, &deny, &except, &[]).map_err(|error| error.to_string())
     };
     let (old, new) = (folder("string a = 1;"), folder("string b = 1;"));
     let [old, new] = [&old, &new].map(|folder| folder.path().to_str().unwrap());
@@ -97,8 +97,13 @@ fn breaks_are_denied_by_direction() {
     let [with, without] = [&with, &without].map(|folder| folder.path().to_str().unwrap());
     let (removed, _) = report(xtask_tools::root().unwrap(), with, without).unwrap();
     // Old clients call the method, new ones do not.
-    denied(&removed, &["wire:new".parse().unwrap()], &[]).unwrap();
-    denied(&removed, &["wire:old".parse().unwrap()], &[]).unwrap_err();
+    denied(&removed, &["wire:new".parse().unwrap()], &[], &[]).unwrap();
+    let wire = ["wire:old".parse().unwrap()];
+    denied(&removed, &wire, &[], &[]).unwrap_err();
+    denied(&removed, &wire, &[], &[kind("field-removed").unwrap()]).unwrap_err();
+    denied(&removed, &wire, &[], &[kind("method-removed").unwrap()]).unwrap();
+    let error = kind("method").unwrap_err();
+    assert!(error.starts_with("the kinds are deprecated, "), "{error}");
 }
 
 #[test]

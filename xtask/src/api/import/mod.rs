@@ -29,7 +29,7 @@ use crate::{
 /// The files are written in a canonical form. Their own comments are replaced with ours, from the same
 /// version if it exists, otherwise from the version in proto/VERSION. The output lists the parts left out
 /// of the source, such as options that clients do not need, and new elements without documentation, those
-/// whose documentation may be wrong now, and undecided fields that look secret; it summarizes the changes
+/// whose documentation may be wrong now, possible renames, and undecided fields that look secret; it summarizes the changes
 /// since that version, which docs/api-OLD-to-NEW.md lists. An import that fails or is killed changes nothing.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -152,6 +152,14 @@ fn import(root: &Path, args: &Args, npm: &mut Command) -> anyhow::Result<String>
             writeln!(said, "  {change}")?;
         }
     }
+    if version != current && !report.proposals.is_empty() {
+        let file = former::file(&version);
+        let count = report.proposals.len();
+        writeln!(said, "{count} elements were perhaps renamed; if so, add to {}:", file.display())?;
+        for (former, now) in &report.proposals {
+            writeln!(said, "  {former} {now}")?;
+        }
+    }
     let undecided = secrets.undecided(&set);
     if !undecided.is_empty() {
         writeln!(
@@ -184,9 +192,7 @@ fn to_review(report: &Report, comments: &Comments) -> Vec<String> {
     });
     let shown = matters.filter_map(|change| {
         let now = report.renames.get(&change.element).unwrap_or(&change.element);
-        // A name may also contain the word.
-        let is_gone = change.what.split([' ', ',']).nth(1) == Some("removed");
-        (!is_gone && comments.has(now)).then(|| format!("{now}: {}", change.what))
+        (!change.kind.is_removal() && comments.has(now)).then(|| format!("{now}: {}", change.what))
     });
     shown.collect()
 }

@@ -400,3 +400,19 @@ fn an_invalid_version_is_refused() {
     let error = import(root.path(), &args, &mut no_npm()).unwrap_err().to_string();
     assert!(error.contains("--version"), "{error}");
 }
+
+#[test]
+fn possible_renames_are_listed_for_the_file() {
+    let root = repository();
+    let renamed = tarball("m.proto", &OLD.replace("message M", "message NewM"));
+    let said = run(root.path(), renamed.path()).unwrap();
+    let list =
+        "1 elements were perhaps renamed; if so, add to proto/2.0.0/RENAMES:\n  p.v1.M p.v1.NewM\n";
+    assert!(said.contains(list), "{said}");
+    // A declared rename is not proposed.
+    let declared = repository();
+    fs::create_dir_all(declared.path().join("proto/2.0.0")).unwrap();
+    fs::write(declared.path().join("proto/2.0.0/RENAMES"), "p.v1.M p.v1.NewM\n").unwrap();
+    let said = run(declared.path(), renamed.path()).unwrap();
+    assert!(!said.contains("perhaps"), "{said}");
+}

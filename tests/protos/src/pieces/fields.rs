@@ -1,0 +1,93 @@
+//! Fields and oneofs.
+
+use super::{Piece, piece, strict};
+
+pub(super) const PIECES: &[Piece] = &[
+    piece("acme.v1.Fields.removed", "let _: String = v1::Fields::default().removed;"),
+    piece("acme.v1.Fields.renamed", "let _ = v1::Fields::default().with_renamed(\"\");"),
+    piece("acme.v1.Fields.aB", "let _ = v1::Fields::default().with_a_b(\"\").a_b;"),
+    piece("acme.v1.Fields.widened", "let _: i32 = v1::Fields::default().widened;"),
+    piece("acme.v1.Fields.encoded", "let _: i32 = v1::Fields::default().encoded;"),
+    piece("acme.v1.Fields.present", "let _: String = v1::Fields::default().present;"),
+    piece("acme.v1.Fields.unset", "let _: Option<String> = v1::Fields::default().unset;"),
+    piece("acme.v1.Fields.number", "let _ = v1::Fields::default().with_number(v1::Kind::First);"),
+    piece("acme.v1.Fields.keys", "let _: Option<&String> = v1::Fields::default().keys.get(&1);"),
+    piece("acme.v1.Fields.renumbered", "let _: i32 = v1::Fields::default().renumbered;"),
+    piece("acme.v1.Fields.reused", "let _: String = v1::Fields::default().reused;"),
+    piece("acme.v1.Fields.reused_alike", "let _: String = v1::Fields::default().reused_alike;"),
+    piece("acme.v1.Fields.text", "let _: String = v1::Fields::default().text;"),
+    piece("acme.v1.Fields.kept", "let _: String = v1::Fields::default().kept;"),
+    piece("acme.v1.Fields.forgotten", "let _: String = v1::Fields::default().forgotten;"),
+    piece("acme.v1.Fields.named", "let _: String = v1::Fields::default().named;"),
+    piece("acme.v1.Fields.replaced", "let _: Option<v1::Kept> = v1::Fields::default().replaced;"),
+    piece("acme.v1.Fields.alike", "let _: Option<v1::Other> = v1::Fields::default().alike;"),
+    piece("acme.v1.Fields.level", "let _: v1::few::Level = v1::Fields::default().level();"),
+    piece("acme.v1.Fields.unsigned", "let _: i32 = v1::Fields::default().unsigned;"),
+    piece("acme.v1.Fields.fixed", "let _: i32 = v1::Fields::default().fixed;"),
+    piece("acme.v1.Fields.spelled", "let _: String = v1::Fields::default().spelled;"),
+    piece("acme.v1.Fields.respelled", "let _: String = v1::Fields::default().respelled;"),
+    piece("acme.v1.Fields.script", "let _: i64 = v1::Fields::default().script;"),
+    piece("acme.v1.Fields.aged", "let _: String = v1::Fields::default().aged;"),
+    strict("acme.v1.Fields.aged", "let _: String = v1::Fields::default().aged;"),
+    piece("acme.v1.Fields.renewed", "let _: String = v1::Fields::default().renewed;"),
+    piece(
+        "acme.v1.Fields.contents",
+        "let _: std::collections::BTreeMap<String, String> = v1::Fields::default().contents;",
+    ),
+    piece(
+        "acme.v1.Fields.elsewhere",
+        "let _ = v1::Fields::default().elsewhere.map(|moved| moved.a);",
+    ),
+    // Fields with another number of values.
+    piece("acme.v1.Counts.several", "let _: String = v1::Counts::default().several;"),
+    piece("acme.v1.Counts.one", "let _: Vec<String> = v1::Counts::default().one;"),
+    piece(
+        "acme.v1.Counts.pairs",
+        "let _: std::collections::BTreeMap<String, String> = v1::Counts::default().pairs;",
+    ),
+    piece(
+        "acme.v1.Counts.others",
+        "let _: std::collections::BTreeMap<String, String> = v1::Counts::default().others;",
+    ),
+    piece("acme.v1.Counts.entries", "let _: Vec<v1::Pair> = v1::Counts::default().entries;"),
+    piece("acme.v1.Counts.no_entries", "let _: Vec<v1::Other> = v1::Counts::default().no_entries;"),
+    piece(
+        "acme.v1.Counts.flat",
+        "let _: std::collections::BTreeMap<String, String> = v1::Counts::default().flat;",
+    ),
+    piece("acme.v1.Counts.deep", "let _: String = v1::Counts::default().deep;"),
+    piece("acme.v1.Counts.numbers", "let _: i32 = v1::Counts::default().numbers;"),
+    piece("acme.v1.Counts.number", "let _: Vec<i32> = v1::Counts::default().number;"),
+    piece("acme.v1.Counts.loose", "let _: i32 = v1::Counts::default().loose;"),
+    piece("acme.v1.Counts.merged", "let _: Option<v1::Sides> = v1::Counts::default().merged;"),
+    piece("acme.v1.Counts.packed", "let _: Vec<i32> = v1::Counts::default().packed;"),
+    piece("acme.v1.Counts.unpacked", "let _: Vec<i32> = v1::Counts::default().unpacked;"),
+    piece("acme.v1.Counts.both", "let _: i32 = v1::Counts::default().both;"),
+    // Oneofs.
+    piece("acme.v1.Choice.renamed", "let _ = v1::Choice::default().renamed;"),
+    piece("acme.v1.Choice.a", "let _ = v1::Choice::default().with_a(\"\");"),
+    piece(
+        "acme.v1.Choice.kept",
+        "let _ = v1::Choice { kept: Some(v1::choice::Kept::C(String::new())), ..Default::default() };",
+    ),
+    piece("acme.v1.Choice.c", "let _ = v1::Choice::default().with_c(\"\");"),
+    // The enum of a oneof may get variants.
+    piece(
+        "acme.v1.Choice.d",
+        "let _ = |kept: v1::choice::Kept| match kept { v1::choice::Kept::C(_) => 1, _ => 2 };",
+    ),
+    piece("acme.v1.Together.a", "let _: String = v1::Together::default().a;"),
+    piece("acme.v1.Together.b", "let _: String = v1::Together::default().b;"),
+    piece("acme.v1.Alone.a", "let _: String = v1::Alone::default().a;"),
+    piece("acme.v1.Apart.parted", "let _ = v1::Apart::default().parted;"),
+    piece("acme.v1.Apart.a", "let _ = v1::apart::Parted::A(String::new());"),
+    piece("acme.v1.Apart.b", "let _ = v1::apart::Parted::B(String::new());"),
+    piece(
+        "acme.v1.Switched.first",
+        "let _ = v1::Switched { first: Some(v1::switched::First::A(String::new())), ..Default::default() };",
+    ),
+    piece("acme.v1.Switched.b", "let _ = v1::switched::First::B(String::new());"),
+    strict("acme.v1.Switched", "let _ = v1::Switched { first: None, second: None };"),
+    strict("acme.v1.Gain.joined", "let _ = v1::Gain { a: 1 };"),
+    piece("acme.v1.Gain.a", "let _: i32 = v1::Gain::default().a;"),
+];

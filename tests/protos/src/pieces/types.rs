@@ -1,0 +1,76 @@
+//! Messages and enums.
+
+use super::{Piece, piece, strict, with};
+
+pub(super) const PIECES: &[Piece] = &[
+    piece("acme.v1.Kept", "let a = v1::Kept::default(); let b = a; let _ = (a, b);"),
+    piece("acme.v1.Kept.a", "let _ = v1::Kept { a: 1, ..Default::default() };"),
+    // A literal or pattern of all fields.
+    strict("acme.v1.Kept.added", "let _ = v1::Kept { a: 1 };"),
+    strict("acme.v1.Other", "let _ = v1::Other { a: 1 };"),
+    with("drive", "acme.v1.Kept", "let _ = v1::Kept::default();"),
+    with("file", "acme.v1.Word", "let _ = v1::Word::default();"),
+    with("drive", "acme.v1.Other", "let _ = v1::Other::default();"),
+    with("drive", "acme.v1.Scanned", "let _ = v1::Scanned::default();"),
+    piece("acme.v1.Copied", "let a = v1::Copied::default(); let b = a; let _ = (a, b);"),
+    piece(
+        "acme.v1.Hashed",
+        "let mut all = std::collections::HashSet::new(); all.insert(v1::Hashed::default());",
+    ),
+    piece("acme.v1.Outer", "let a = v1::Outer::default(); let b = a; let _ = (a, b);"),
+    piece(
+        "acme.v1.Outer.inner",
+        "let _ = v1::Outer { inner: Some(v1::Inner::default()), ..Default::default() };",
+    ),
+    piece("acme.v1.Inner", "let a = v1::Inner::default(); let b = a; let _ = (a, b);"),
+    piece("acme.v1.Gone", "let _ = v1::Gone::default();"),
+    piece("acme.v1.GoneKind", "let _ = v1::GoneKind::default();"),
+    piece("acme.v1.Moved", "let _ = v1::Moved::default();"),
+    piece("acme.v1.Filed", "let _ = v1::Filed::default();"),
+    piece("acme.v1.FiledKind", "let _ = v1::FiledKind::default();"),
+    // The former names are declared.
+    piece("acme.v1.Former", "let _ = v1::Former::default().with_a(1);"),
+    piece("acme.v1.Former", "let _ = v1::Former { a: 1 };"),
+    piece("acme.v1.FormerKind", "let _ = v1::FormerKind::default();"),
+    piece("acme.v1.FormerKind.FORMER_KIND_NONE", "let _ = v1::FormerKind::None;"),
+    piece("acme.v1.FooBAR", "let _ = v1::FooBar { a: 1, ..Default::default() };"),
+    piece("acme.v1.TakenNAME", "let _ = v1::TakenName { a: 1, ..Default::default() };"),
+    piece("acme.v1.Freed", "let _ = v1::Freed { a: 1 };"),
+    piece("acme.v1.Aged", "let _ = v1::Aged::default();"),
+    strict("acme.v1.Aged", "let _ = v1::Aged::default();"),
+    piece("acme.v1.Renewed", "let _ = v1::Renewed::default();"),
+    // Types inside of others.
+    piece("acme.v1.Nest", "let _ = v1::Nest { a: 1 };"),
+    piece("acme.v1.Nest.Out", "let _ = v1::nest::Out::default();"),
+    piece("acme.v1.Nest.Removed", "let _ = v1::nest::Removed::default();"),
+    piece("acme.v1.Nest.Shade", "let _ = v1::nest::Shade::Dark;"),
+    piece("acme.v1.Nest.Lost", "let _ = v1::nest::Lost::None;"),
+    piece("acme.v1.In", "let _ = v1::In::default();"),
+    // The files of proto2.
+    piece("acme.v1.Classic", "let _ = v1::Classic::default().clone();"),
+    piece("acme.v1.Classic.freed", "let _: String = v1::Classic::default().freed;"),
+    piece("acme.v1.Classic.bound", "let _: Option<String> = v1::Classic::default().bound;"),
+    piece("acme.v1.Classic.limit", "let _: i32 = v1::Classic::default().limit();"),
+    piece(
+        "acme.v1.Classic.detail",
+        "let _: Option<v1::classic::Detail> = v1::Classic::default().detail;",
+    ),
+    piece("acme.v1.Classic.numbers", "let _: Vec<i32> = v1::Classic::default().numbers;"),
+    piece("acme.v1.Migrated", "let _ = v1::Migrated::default();"),
+    piece("acme.v1.Migrated.a", "let _: Option<String> = v1::Migrated::default().a;"),
+    piece("acme.v1.Migrated.numbers", "let _: Vec<i32> = v1::Migrated::default().numbers;"),
+    // Enums.
+    piece("acme.v1.Kind", "let _ = v1::Kind::default();"),
+    piece("acme.v1.Kind.KIND_NONE", "let _ = v1::Kind::None;"),
+    piece("acme.v1.Kind.KIND_REMOVED", "let _ = v1::Kind::Removed;"),
+    piece("acme.v1.Kind.KIND_RENAMED", "let _ = v1::Kind::Renamed;"),
+    piece("acme.v1.Kind.KIND_SAME", "let _ = v1::Kind::Same;"),
+    piece("acme.v1.Kind.KIND_FIRST", "let _ = v1::Kind::First;"),
+    piece("acme.v1.Kind.KIND_NUMBER", "let _ = v1::Kind::Number;"),
+    piece("acme.v1.Kind.KIND_REPLACED", "let _ = v1::Kind::Replaced;"),
+    piece("acme.v1.Kind.KIND_HEIR", "let _ = v1::Kind::Heir;"),
+    piece("acme.v1.Kind.KIND_AGED", "let _ = v1::Kind::Aged;"),
+    piece("acme.v1.Kind.KIND_RENEWED", "let _ = v1::Kind::Renewed;"),
+    piece("acme.v1.Kind.KIND_TWICE", "let _ = v1::Kind::Twice;"),
+    strict("acme.v1.Kind.KIND_AGED", "let _ = v1::Kind::Aged;"),
+];

@@ -198,6 +198,14 @@ fn weigh(value: &Value, left: &mut usize) -> Option<()> {
     }
 }
 
+/// Returns the memory of a value, as estimated, in bytes.
+pub(crate) fn estimate(value: &Value) -> usize {
+    let mut left = usize::MAX;
+    // No value needs more than that.
+    let _ = weigh(value, &mut left);
+    usize::MAX - left
+}
+
 /// Returns `None` if too much differs.
 fn walk(
     path: &[Step],

@@ -57,8 +57,9 @@ pub(super) async fn run(
     // Subscribe before the acknowledgement, so that no event after it is missed.
     let wanted = hello.subscribe_resource_events || hello.subscribe_auth_requests;
     let events = wanted.then(|| actor.volt.store.subscribe());
+    let is_volt = !hello.address.is_empty();
     let (hosting, invocations) =
-        hello.accept_invocation.then(|| actor.volt.hosts.add(&actor.identity)).unzip();
+        hello.accept_invocation.then(|| actor.volt.hosts.add(&actor.identity, is_volt)).unzip();
     let _online = online(&actor, &hello).await?;
     let _listed = list(&actor, &hello).await?;
     let acknowledge = ConnectAcknowledge::default()

@@ -34,7 +34,8 @@ use crate::{
     embedded::host,
     error::{internal, invalid},
     scope::Scope,
-    sql::{Database, OpenOptions, execute::Execution, outbox::outbox},
+    sql::{Database, OpenOptions, execute::Execution, memory::Memory, outbox::outbox},
+    state::budget::Budget,
     volt::{Place, Volt, key_fault},
 };
 
@@ -67,7 +68,8 @@ pub async fn execute(
         return Err(invalid("the first command must be `start`"));
     };
     let (id, scope) = ("database".to_owned(), Scope::default());
-    let options = OpenOptions { id, writable, scope, time_limit, longest_value };
+    let memory = Memory::new(&Budget::of_queries(), "caller");
+    let options = OpenOptions { id, writable, scope, time_limit, longest_value, memory };
     let database = Database::open(path, options)?;
     let (sender, inbox) = mpsc::channel(commands.len().max(1));
     for command in commands {

@@ -12,7 +12,7 @@ use crate::{
     disk::Purpose,
     error::{Result, precondition},
     rights::{DATABASE_READ, DATABASE_WRITE},
-    sql::{Database, OpenOptions, policy},
+    sql::{Database, OpenOptions, memory::Memory, policy},
     store::{
         events::Event,
         resources,
@@ -65,7 +65,9 @@ impl Actor {
         let scope = self.scope.clone();
         let time_limit = self.volt.options.query_timeout;
         let longest_value = policy::MAX_VALUE;
-        Database::open(&path, OpenOptions { id, writable, scope, time_limit, longest_value })
+        let memory = Memory::new(&self.volt.query_memory, &self.identity);
+        let options = OpenOptions { id, writable, scope, time_limit, longest_value, memory };
+        Database::open(&path, options)
     }
 
     /// Opens a database for writing.

@@ -17,9 +17,14 @@ const MEMORY: u64 = 8;
 /// work.
 const WORK: u64 = 256;
 
-/// Sets the longest value of a connection to the statement's limit, which is at most
-/// `longest_value` bytes.
-pub(super) fn bound(connection: &Connection, sql: &str, longest_value: i32) -> Result<()> {
+/// Sets the longest value of a connection to the statement's limit, which is at most `longest_value` bytes.
+/// `reserve` is called with the memory that the values can need, and returns how much of it is available.
+pub(super) fn bound(
+    connection: &Connection,
+    sql: &str,
+    longest_value: i32,
+    reserve: impl FnOnce(u64) -> u64,
+) -> Result<()> {
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, longest_value)?;
     let sql = without_empty(sql);
     let mut explain = connection.prepare(&format!("EXPLAIN {sql}"))?;
@@ -30,7 +35,11 @@ pub(super) fn bound(connection: &Connection, sql: &str, longest_value: i32) -> R
         let [address, p1, p2, p3] = [0, 2, 3, 4].map(|column| instruction.get(column));
         cost.count(address?, operation, [p1?, p2?, p3?]);
     }
-    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, cost.longest_value(longest_value))?;
+    let affordable = cost.longest_value(longest_value);
+    let held = cost.held().max(1);
+    let available = reserve(held * u64::from(affordable.unsigned_abs())) / held;
+    let longest_value = i32::try_from(available).map_or(affordable, |most| most.min(affordable));
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, longest_value)?;
     Ok(())
 }
 
@@ -102,7 +111,12 @@ impl Cost {
             }
             "Function" | "PureFunc" | "Concat" | "MakeRecord" | "AggStep" | "AggStep1"
             | "AggInverse" | "AggValue" => p3..=p3,
-            "SCopy" | "RowData" | "SorterData" | "Variable" | "Param" => p2..=p2,
+            // The register refers to the bound value, which is counted apart.
+            "Variable" => {
+                values.instructions += 1;
+                return;
+            }
+            "SCopy" | "RowData" | "SorterData" | "Param" => p2..=p2,
             "Copy" => p2..=p2.saturating_add(p3),
             "AggFinal" | "Cast" => p1..=p1,
             _ => return,
@@ -111,16 +125,24 @@ impl Cost {
         values.registers.extend(written.map(|register| (program, register)));
     }
 
+    /// Returns the number of nested runs of a program. Each program is listed once, so one that several
+    /// instructions run may run itself.
+    fn depth(&self) -> u64 {
+        let nested = self.runs > self.programs.saturating_sub(1);
+        if nested { u64::from(MAX_TRIGGER_DEPTH.unsigned_abs()) } else { 1 }
+    }
+
+    /// Returns the number of values that the statement can hold at once.
+    fn held(&self) -> u64 {
+        self.main.held() + self.others.held() * self.depth()
+    }
+
     /// Returns the longest value, in bytes, that the statement may use; `longest` is the maximum
     /// for any statement.
     fn longest_value(&self, longest: i32) -> i32 {
-        // Each program is listed once. If one is run by several instructions, it may run itself.
-        let nested = self.runs > self.programs.saturating_sub(1);
-        let depth = if nested { u64::from(MAX_TRIGGER_DEPTH.unsigned_abs()) } else { 1 };
-        let held = self.main.held() + self.others.held() * depth;
-        let produced = self.main.instructions + self.others.instructions * depth;
+        let produced = self.main.instructions + self.others.instructions * self.depth();
         let unit = u64::from(longest.unsigned_abs());
-        let affordable = (MEMORY * unit / held.max(1)).min(WORK * unit / produced.max(1));
+        let affordable = (MEMORY * unit / self.held().max(1)).min(WORK * unit / produced.max(1));
         i32::try_from(affordable).map_or(longest, |affordable| affordable.min(longest))
     }
 }
@@ -141,7 +163,7 @@ mod tests {
                  parent INTEGER REFERENCES tree (id) ON DELETE CASCADE);"
         );
         connection.execute_batch(&schema).unwrap();
-        bound(&connection, sql, MAX_VALUE).unwrap();
+        bound(&connection, sql, MAX_VALUE, |wanted| wanted).unwrap();
         connection.limit(Limit::SQLITE_LIMIT_LENGTH).unwrap()
     }
 
@@ -187,6 +209,31 @@ mod tests {
         let sum = vec!["length(hex(x))"; 100].join(" + ");
         let limit = longest(&format!("SELECT {} FROM t", vec![sum; 400].join(", ")));
         assert!(limit > 0 && u64::from(limit.unsigned_abs()) * 40_000 <= 4 << 30, "{limit}");
+    }
+
+    #[test]
+    fn values_are_shorter_if_less_memory_is_available() {
+        const AVAILABLE: u64 = 1 << 20;
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE t (x, y)").unwrap();
+        let parameters = vec!["(?, ?)"; 10].join(", ");
+        for (sql, most) in [
+            ("SELECT x || 1, x || 2, x || 3, x FROM t", 8),
+            // Parameters are counted apart.
+            (&format!("INSERT INTO t VALUES {parameters}"), 4),
+            ("SELECT 1", 1),
+        ] {
+            let mut wanted = 0;
+            let reserve = |bytes| {
+                wanted = bytes;
+                AVAILABLE
+            };
+            bound(&connection, sql, MAX_VALUE, reserve).unwrap();
+            let values = wanted / u64::from(MAX_VALUE.unsigned_abs());
+            assert!((1..=most).contains(&values), "{values} of `{sql}`");
+            let longest = connection.limit(Limit::SQLITE_LIMIT_LENGTH).unwrap();
+            assert_eq!(u64::from(longest.unsigned_abs()), AVAILABLE / values, "{sql}");
+        }
     }
 
     #[test]

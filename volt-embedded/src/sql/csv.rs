@@ -1,7 +1,9 @@
 //! `ImportCSV`: imports a file with a header row into a table.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
+    io::{self, Read},
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -12,6 +14,9 @@ use volt_api::{Code, Status, data::SqlImportCsvConfiguration};
 
 use super::{Database, quoted};
 use crate::error::{Fault, Result, exists, invalid};
+
+/// The longest record, in bytes. It is held in memory.
+const MAX_RECORD: usize = 32 << 20;
 
 /// Imports a file atomically. `progress` receives the number of imported rows after each configured
 /// interval; an error from it cancels the import. `recheck` checks the caller's right to write
@@ -50,11 +55,11 @@ pub(crate) fn import(
         vec!["?"; names.len()].join(", ")
     );
     let refused = |error: rusqlite::Error| database.fault(&error);
-    let mut insert = database.prepare(&sql)?;
+    let (mut insert, _memory) = database.prepare(&sql, &BTreeMap::new())?;
     let mut reader = open(source)?;
     let mut record = StringRecord::new();
     let mut count = 0;
-    while reader.read_record(&mut record).map_err(|error| unreadable(&error))? {
+    while read(&mut reader, &mut record)? {
         if abort.load(Ordering::Relaxed) {
             return Err(Status::new(Code::Aborted, "the import was aborted").into());
         }
@@ -90,7 +95,7 @@ fn survey(source: &Path, scan_limit: u32) -> Result<Survey> {
     let mut shapes = vec![Shape::Nothing; headers.len()];
     let mut record = StringRecord::new();
     let mut rows = 0;
-    while reader.read_record(&mut record).map_err(|error| unreadable(&error))? {
+    while read(&mut reader, &mut record)? {
         if scan_limit == 0 || rows < i64::from(scan_limit) {
             for (shape, field) in shapes.iter_mut().zip(&record) {
                 *shape = (*shape).max(Shape::of(field));
@@ -144,8 +149,32 @@ impl Shape {
     }
 }
 
-fn open(source: &Path) -> Result<Reader<File>> {
-    Ok(Reader::from_reader(File::open(source)?))
+fn open(source: &Path) -> Result<Reader<Limited>> {
+    Ok(Reader::from_reader(Limited { file: File::open(source)?, left: MAX_RECORD }))
+}
+
+/// Reads the next record. Returns whether there was one.
+fn read(reader: &mut Reader<Limited>, record: &mut StringRecord) -> Result<bool> {
+    reader.get_mut().left = MAX_RECORD;
+    reader.read_record(record).map_err(|error| unreadable(&error))
+}
+
+/// A file that is read only so far for one record.
+struct Limited {
+    file: File,
+    left: usize,
+}
+
+impl Read for Limited {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            return Err(io::Error::other(format!("a record has more than {MAX_RECORD} bytes")));
+        }
+        let most = buffer.len().min(self.left);
+        let read = self.file.read(&mut buffer[..most])?;
+        self.left -= read;
+        Ok(read)
+    }
 }
 
 fn unreadable(error: &csv::Error) -> Fault {
@@ -154,7 +183,17 @@ fn unreadable(error: &csv::Error) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use super::Shape;
+    use volt_api::Status;
+
+    use super::{MAX_RECORD, Shape, survey};
+
+    #[test]
+    fn long_records_are_refused_before_they_are_in_memory() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(1 << 28).unwrap();
+        let error = survey(file.path(), 0).map(drop).unwrap_err();
+        assert!(Status::from(error).message().contains(&MAX_RECORD.to_string()));
+    }
 
     #[test]
     fn number_like_texts_are_not_numbers() {

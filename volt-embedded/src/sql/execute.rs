@@ -80,7 +80,8 @@ impl Execution<'_> {
         let before = connection.total_changes();
         let refused = |error: rusqlite::Error| self.database.fault(&error);
         self.database.restart_timer();
-        let mut statement = self.database.prepare(&start.statement)?;
+        let (mut statement, mut memory) =
+            self.database.prepare(&start.statement, &start.parameter)?;
         self.database.bind(&mut statement, &start.parameter)?;
         let writes = !statement.readonly();
         let mut columns: Vec<_> = statement.columns().map(|one| column(&one)).collect();
@@ -99,7 +100,7 @@ impl Execution<'_> {
                     }
                 }
             }
-            self.respond(Payload::Header(RowHeader::default().with_column(columns)))?;
+            self.respond(Payload::Header(RowHeader::default().with_column(columns)), 0)?;
         }
         let mut in_page = 0;
         while let Some(current) = row {
@@ -113,7 +114,9 @@ impl Execution<'_> {
                     }
                 }
             }
-            self.respond(Payload::Row(values::row(current, width).map_err(refused)?))?;
+            let size = values::size(current, width).map_err(refused)?;
+            memory.hold_row(size as u64)?;
+            self.respond(Payload::Row(values::row(current, width).map_err(refused)?), size)?;
             in_page += 1;
             // The time that the caller takes to read a row does not count.
             self.database.restart_timer();
@@ -122,7 +125,8 @@ impl Execution<'_> {
         drop(rows);
         if start.transaction || self.in_transaction() {
             let affected = connection.total_changes() - before;
-            self.respond(Payload::AffectedRows(u32::try_from(affected).unwrap_or(u32::MAX)))?;
+            let affected = u32::try_from(affected).unwrap_or(u32::MAX);
+            self.respond(Payload::AffectedRows(affected), 0)?;
         }
         Ok(Done { writes, interrupted_by })
     }
@@ -136,11 +140,7 @@ impl Execution<'_> {
         self.commands.blocking_recv()
     }
 
-    fn respond(&self, payload: Payload) -> Result<()> {
-        let bytes = match &payload {
-            Payload::Row(row) => values::size(row),
-            _ => 0,
-        };
+    fn respond(&self, payload: Payload, bytes: usize) -> Result<()> {
         let response =
             SqlExecuteResponse { payload: Some(payload), ..SqlExecuteResponse::default() };
         self.responses

@@ -4,6 +4,7 @@ mod cost;
 pub(crate) mod csv;
 pub(crate) mod execute;
 mod functions;
+pub(crate) mod memory;
 pub(crate) mod outbox;
 pub(crate) mod policy;
 mod values;
@@ -19,11 +20,12 @@ use std::{
 };
 
 use rusqlite::{
-    Connection, Error, ErrorCode, OpenFlags, Params, Statement,
+    Connection, Error, ErrorCode, OpenFlags, Params, Statement, StatementStatus,
     fallible_iterator::FallibleIterator as _, limits::Limit,
 };
-use volt_api::{Code, Status};
+use volt_api::{Code, Status, volt::AttributeValue};
 
+use self::memory::{Memory, Reservation};
 use crate::{
     error::{Fault, Result, denied, exhausted, full, internal, invalid, not_found},
     scope::Scope,
@@ -48,6 +50,8 @@ pub(crate) struct OpenOptions {
     /// The longest text or blob, in bytes. The memory and the work of a statement are limited in
     /// proportion.
     pub(crate) longest_value: i32,
+    /// The memory of the caller's queries.
+    pub(crate) memory: Memory,
 }
 
 /// A caller's database, opened for one call.
@@ -69,7 +73,12 @@ impl Database {
             OpenFlags::SQLITE_OPEN_READ_ONLY
         };
         let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(path, flags)?;
+        let opened = Connection::open_with_flags(path, flags);
+        // It may have been deleted a moment ago.
+        let mut connection = opened.map_err(|error| {
+            let gone = || not_found("database", &options.id).into();
+            if path.exists() { Fault::from(error) } else { gone() }
+        })?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         let own = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&own);
@@ -115,29 +124,44 @@ impl Database {
 
     /// Runs a statement and discards its rows.
     pub(crate) fn run(&self, sql: &str) -> Result<()> {
-        let mut statement = self.prepare(sql)?;
-        self.bind(&mut statement, &BTreeMap::new())?;
+        let parameters = BTreeMap::new();
+        let (mut statement, _memory) = self.prepare(sql, &parameters)?;
+        self.bind(&mut statement, &parameters)?;
         let mut rows = statement.raw_query();
         while rows.next().map_err(|error| self.fault(&error))?.is_some() {}
-        Ok(())
+        self.demand_file()
     }
 
     /// Runs an insert that belongs to the Volt, not to the caller.
     pub(crate) fn insert(&self, sql: &str, values: impl Params) -> Result<()> {
         self.restart_timer();
+        let mut memory = self.options.memory.reserve(0)?;
         let insert = || {
             let mut insert = self.connection.prepare_cached(sql)?;
             // The table and its triggers are the caller's.
-            cost::bound(&self.connection, sql, self.options.longest_value)?;
+            let longest_value = self.options.longest_value;
+            cost::bound(&self.connection, sql, longest_value, |bytes| memory.add_up_to(bytes))?;
             insert.execute(values)
         };
         insert().map_err(|error| self.fault(&error))?;
-        Ok(())
+        self.demand_file()
+    }
+
+    /// Fails if the database has been deleted. SQLite would keep writing to the deleted file.
+    fn demand_file(&self) -> Result<()> {
+        if self.path.exists() {
+            return Ok(());
+        }
+        Err(not_found("database", self.id()).into())
     }
 
     /// Prepares a single statement, and bounds the length of its values by the number that it can
-    /// hold.
-    fn prepare(&self, sql: &str) -> Result<Statement<'_>> {
+    /// hold. The memory is reserved for these parameters, too.
+    fn prepare(
+        &self,
+        sql: &str,
+        parameters: &BTreeMap<String, AttributeValue>,
+    ) -> Result<(Statement<'_>, Reservation)> {
         let mut batch = rusqlite::Batch::new(&self.connection, sql);
         let statement = batch.next().map_err(|error| self.fault(&error))?;
         let statement = statement.ok_or_else(|| invalid("the statement is missing"))?;
@@ -145,18 +169,22 @@ impl Database {
         if !matches!(batch.next(), Ok(None)) {
             return Err(invalid("expected one statement, got several").into());
         }
+        let program = u64::try_from(statement.get_status(StatementStatus::MemUsed)).unwrap_or(0);
+        // Both the request and SQLite hold the parameters.
+        let fixed = program + 2 * values::total_size(parameters);
+        let mut memory = self.options.memory.reserve(fixed)?;
         if statement.is_explain() == 0 {
             let longest_value = self.options.longest_value;
-            cost::bound(&self.connection, sql, longest_value)
+            cost::bound(&self.connection, sql, longest_value, |bytes| memory.add_up_to(bytes))
                 .map_err(|error| self.fault(&error))?;
         }
-        Ok(statement)
+        Ok((statement, memory))
     }
 
     fn bind(
         &self,
         statement: &mut Statement<'_>,
-        parameters: &BTreeMap<String, volt_api::volt::AttributeValue>,
+        parameters: &BTreeMap<String, AttributeValue>,
     ) -> Result<()> {
         for (index, value) in values::assign(statement, parameters)? {
             statement.raw_bind_parameter(index, value).map_err(|error| self.fault(&error))?;
@@ -172,6 +200,8 @@ impl Database {
             other => other.to_string(),
         };
         let status = match error.sqlite_error_code() {
+            // SQLite reports a deleted file as one of several errors.
+            Some(_) if !self.path.exists() => not_found("database", self.id()),
             Some(ErrorCode::ReadOnly) => denied("`volt:database-write` is not permitted"),
             Some(ErrorCode::AuthorizationForStatementDenied) => denied(
                 "the statement is not permitted: use `transaction` and `end` for transactions; \
@@ -191,13 +221,12 @@ impl Database {
                 let limit = self.connection.limit(Limit::SQLITE_LIMIT_LENGTH);
                 let limit = limit.unwrap_or(self.options.longest_value);
                 exhausted(format!(
-                    "{message}: a value of this statement may have at most {limit} bytes"
+                    "{message}: a value of this statement may have at most {limit} bytes; fewer \
+                     expressions and fewer open queries permit longer values"
                 ))
             }
             Some(ErrorCode::ConstraintViolation) => Status::new(Code::FailedPrecondition, message),
             Some(ErrorCode::DiskFull) => full(),
-            // SQLite reports a deleted file as one of several errors.
-            Some(_) if !self.path.exists() => not_found("database", self.id()),
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::SystemIoFailure) => {
                 tracing::error!(database = self.id(), %error, "a database failed");
                 internal(message)

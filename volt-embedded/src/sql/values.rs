@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{
     Row, Statement,
-    types::{Value, ValueRef},
+    types::{ToSqlOutput, ValueRef},
 };
 use volt_api::{
     data::{DataType, Variant, VariantRow, variant::Data},
@@ -18,10 +18,10 @@ const MAX_ROW: usize = 32 << 20;
 
 /// Assigns values to the parameters of a statement by name. The prefix `:`, `@` or `$` may be
 /// omitted, and an unnamed parameter is identified by its number.
-pub(super) fn assign(
+pub(super) fn assign<'a>(
     statement: &Statement<'_>,
-    parameters: &BTreeMap<String, AttributeValue>,
-) -> Result<Vec<(usize, Value)>> {
+    parameters: &'a BTreeMap<String, AttributeValue>,
+) -> Result<Vec<(usize, ToSqlOutput<'a>)>> {
     let mut assigned = Vec::new();
     let last_numbered = (1..=statement.parameter_count())
         .rev()
@@ -49,21 +49,30 @@ pub(super) fn assign(
     Ok(assigned)
 }
 
-fn to_sqlite(value: &AttributeValue) -> Value {
-    match &value.value {
-        Some(attribute_value::Value::String(text)) => Value::Text(text.clone()),
-        Some(attribute_value::Value::Integer(number)) => Value::Integer(*number),
-        Some(attribute_value::Value::Real(number)) => Value::Real(*number),
-        Some(attribute_value::Value::Boolean(flag)) => Value::Integer(i64::from(*flag)),
-        Some(attribute_value::Value::Bytes(bytes)) => Value::Blob(bytes.clone()),
-        _ => Value::Null,
-    }
+/// Refers to the value, because SQLite makes its own copy.
+fn to_sqlite(value: &AttributeValue) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(match &value.value {
+        Some(attribute_value::Value::String(text)) => ValueRef::Text(text.as_bytes()),
+        Some(attribute_value::Value::Integer(number)) => ValueRef::Integer(*number),
+        Some(attribute_value::Value::Real(number)) => ValueRef::Real(*number),
+        Some(attribute_value::Value::Boolean(flag)) => ValueRef::Integer(i64::from(*flag)),
+        Some(attribute_value::Value::Bytes(bytes)) => ValueRef::Blob(bytes),
+        _ => ValueRef::Null,
+    })
 }
 
-/// Converts a row to the API's message.
-///
-/// Fails, before copying any values, if they do not fit into one message.
-pub(super) fn row(row: &Row<'_>, columns: usize) -> rusqlite::Result<VariantRow> {
+/// Returns the size of the texts and blobs of all parameters.
+pub(super) fn total_size(parameters: &BTreeMap<String, AttributeValue>) -> u64 {
+    let size = |value: &AttributeValue| match &value.value {
+        Some(attribute_value::Value::String(text)) => text.len(),
+        Some(attribute_value::Value::Bytes(bytes)) => bytes.len(),
+        _ => 0,
+    };
+    parameters.values().map(|value| size(value) as u64).sum()
+}
+
+/// Returns the size of a row. Fails if it does not fit into one message.
+pub(super) fn size(row: &Row<'_>, columns: usize) -> rusqlite::Result<usize> {
     let mut total = 0;
     for index in 0..columns {
         total += match row.get_ref(index)? {
@@ -76,6 +85,11 @@ pub(super) fn row(row: &Row<'_>, columns: usize) -> rusqlite::Result<VariantRow>
         let message = format!("a row has {total} bytes; the limit is {MAX_ROW}");
         return Err(rusqlite::Error::SqliteFailure(too_big, Some(message)));
     }
+    Ok(total)
+}
+
+/// Converts a row to the API's message.
+pub(super) fn row(row: &Row<'_>, columns: usize) -> rusqlite::Result<VariantRow> {
     let mut cells = Vec::with_capacity(columns);
     for index in 0..columns {
         let data = match row.get_ref(index)? {
@@ -89,16 +103,6 @@ pub(super) fn row(row: &Row<'_>, columns: usize) -> rusqlite::Result<VariantRow>
         cells.push(Variant { data: Some(data), ..Variant::default() });
     }
     Ok(VariantRow::default().with_column(cells))
-}
-
-/// Returns the size of the texts and blobs of a row.
-pub(super) fn size(row: &VariantRow) -> usize {
-    let size = |cell: &Variant| match &cell.data {
-        Some(Data::Text(text)) => text.len(),
-        Some(Data::Blob(bytes)) => bytes.len(),
-        _ => 0,
-    };
-    row.column.iter().map(size).sum()
 }
 
 /// Returns the type of a column declaration, according to SQLite's affinity rules.

@@ -41,6 +41,8 @@ struct Host {
     requests: mpsc::Sender<InvokeRequest>,
     calls: Mutex<HashMap<u64, Caller>>,
     next: AtomicU64,
+    /// Set for a Volt, which checks the sessions of its callers itself.
+    is_volt: bool,
 }
 
 /// The channels to the caller of one call.
@@ -62,10 +64,15 @@ impl Hosts {
     }
 
     /// Registers a host with this identity until the returned [`Hosting`] is dropped. Also returns
-    /// the receiver of frames for the host.
-    pub(crate) fn add(&self, identity: &str) -> (Hosting, mpsc::Receiver<InvokeRequest>) {
+    /// the receiver of frames for the host. `is_volt` is set for a Volt that uses this one as its relay.
+    pub(crate) fn add(
+        &self,
+        identity: &str,
+        is_volt: bool,
+    ) -> (Hosting, mpsc::Receiver<InvokeRequest>) {
         let (requests, inbox) = mpsc::channel(FRAMES);
-        let host = Arc::new(Host { requests, calls: Mutex::default(), next: AtomicU64::new(1) });
+        let (calls, next) = (Mutex::default(), AtomicU64::new(1));
+        let host = Arc::new(Host { requests, calls, next, is_volt });
         self.lock().entry(identity.to_owned()).or_default().push(Arc::clone(&host));
         (Hosting { hosts: self.clone(), identity: identity.to_owned(), host }, inbox)
     }
@@ -82,6 +89,13 @@ impl RelayHandler for Hosts {
         let Some(host) = self.find(&next) else { return call.reject(NOT_FOUND) };
         via.arrive(&next);
         tokio::spawn(pump(host, call, TunnelFrame::open(token, via)));
+    }
+
+    /// Clients that host services exchange keys with every caller, and ask this Volt about its session only
+    /// when it has named a method.
+    fn checks_session(&self, via: &Via) -> bool {
+        let host = via.destinations.first().and_then(|next| self.find(next));
+        host.is_some_and(|host| !host.is_volt)
     }
 }
 

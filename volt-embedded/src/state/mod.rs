@@ -2,6 +2,7 @@
 //! and the connections that keep services online. None of it survives a restart.
 
 pub(crate) mod attempts;
+pub(crate) mod budget;
 pub(crate) mod documents;
 mod frames;
 pub(crate) mod hosts;

@@ -200,6 +200,14 @@ fn weigh(value: &Value, left: &mut usize) -> Option<()> {
     }
 }
 
+/// Returns the estimated memory of a value, in bytes.
+pub(crate) fn estimate(value: &Value) -> usize {
+    let mut left = usize::MAX;
+    // No value exceeds this limit.
+    let _ = weigh(value, &mut left);
+    usize::MAX - left
+}
+
 /// Returns `None` if there are too many differences.
 fn walk(
     path: &[Step],

@@ -26,8 +26,9 @@ use crate::{
     error::{Fault, Result, internal},
     scope::Scope,
     state::{
-        OnlineCounts, attempts::Attempts, documents::Documents, hosts::Hosts, listing::Listing,
-        permits::Permits, sessions::LiveSessions, tokens::OneTimeTokens, wires::Wires,
+        OnlineCounts, attempts::Attempts, budget::Budget, documents::Documents, hosts::Hosts,
+        listing::Listing, permits::Permits, sessions::LiveSessions, tokens::OneTimeTokens,
+        wires::Wires,
     },
     store::{self, Store, Tx, identities, new_did, now, resources, settings},
     tls::CertificateAuthority,
@@ -124,6 +125,8 @@ pub(crate) struct Volt {
     /// The parent scope of all calls.
     pub(crate) scope: Scope,
     pub(crate) permits: Permits,
+    /// The memory of all callers' queries.
+    pub(crate) query_memory: Arc<Budget>,
     pub(crate) attempts: Attempts,
     pub(crate) live_sessions: LiveSessions,
     pub(crate) tokens: OneTimeTokens,
@@ -180,6 +183,7 @@ impl Volt {
             owner,
             scope: Scope::default(),
             permits: Permits::new(options.max_queries, options.max_queries_of_one),
+            query_memory: Budget::of_queries(),
             attempts: Attempts::default(),
             live_sessions: LiveSessions::default(),
             options,

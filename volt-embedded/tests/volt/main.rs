@@ -24,6 +24,7 @@ mod restarts;
 mod rows;
 mod sessions;
 mod sql;
+mod strangers;
 mod support;
 mod synapses;
 mod tls;

@@ -47,7 +47,8 @@ pub(super) async fn watch(
         let document = actor.document(&synapse, &start.document_id)?;
         // Subscribe first, so that no change is missed.
         let changes = document.subscribe();
-        Ok((document.json()?, document, changes, synapse.id))
+        let version = actor.volt.documents.watch(&document, &actor.identity)?;
+        Ok((version, document, changes, synapse.id))
     };
     let (mut told, document, mut changes, synapse) = on(&actor, open).await?;
     loop {
@@ -61,14 +62,20 @@ pub(super) async fn watch(
                 let (document, synapse) = (document.clone(), synapse.clone());
                 let look = move |actor: &Actor| {
                     actor.read(|store| actor.demand(store, &synapse, DATABASE_READ))?;
-                    document.json()
+                    actor.volt.documents.watch(&document, &actor.identity)
                 };
                 let new = on(&actor, look).await?;
                 // Compare one path at a time, so that only its differences are in memory.
                 for path in &paths {
                     let (path, old, new) = (Arc::clone(path), told.clone(), new.clone());
-                    let compare = move |_: &Actor| Ok(updates(&path, &old, &new)?);
-                    for update in on(&actor, compare).await? {
+                    let compare = move |actor: &Actor| {
+                        let (updates, bytes) = updates(&path, &old.version.json, &new.version.json)?;
+                        let mut unread = actor.volt.documents.unread(&actor.identity);
+                        unread.set(bytes)?;
+                        Ok((updates, unread))
+                    };
+                    let (updates, _unread) = on(&actor, compare).await?;
+                    for update in updates {
                         let response = WatchSynapsePathResponse::default().with_update(update);
                         responses.send(response).await?;
                     }
@@ -91,17 +98,19 @@ fn watched(texts: Vec<String>) -> Result<Vec<Arc<Watched>>, Status> {
     Ok(paths)
 }
 
+/// Returns the updates for a path, and their memory in bytes, as estimated.
 fn updates(
     (text, steps): &Watched,
     old: &Value,
     new: &Value,
-) -> Result<Vec<WatchSynapsePathUpdate>, Status> {
-    let found = differences(steps, old, new, &mut { MAX_REPORTED })?;
+) -> Result<(Vec<WatchSynapsePathUpdate>, u64), Status> {
+    let mut left = MAX_REPORTED;
+    let found = differences(steps, old, new, &mut left)?;
     let total = u32::try_from(found.len()).unwrap_or(u32::MAX);
     let number = |(index, difference)| {
         update(&difference).with_watch_path(text.as_str()).with_index(index).with_total(total)
     };
-    Ok((0..).zip(found).map(number).collect())
+    Ok(((0..).zip(found).map(number).collect(), (MAX_REPORTED - left) as u64))
 }
 
 fn update(difference: &Difference) -> WatchSynapsePathUpdate {
@@ -120,7 +129,82 @@ fn update(difference: &Difference) -> WatchSynapsePathUpdate {
 
 #[cfg(test)]
 mod tests {
+    use volt_api::{
+        Channel, Client, Code,
+        server::{Context, Router},
+        volt::{
+            Resource, SaveSyncDatabaseRequest, SyncApi, SyncApiServer, WatchSynapsePathStart,
+            WriteSynapsePathRequest,
+        },
+    };
+
     use super::*;
+    use crate::logic::tests;
+
+    /// `WatchSynapsePath` for an actor, without a network.
+    struct Direct(Actor);
+
+    impl SyncApi for Direct {
+        async fn watch_synapse_path(
+            &self,
+            _: Context,
+            requests: Requests<WatchSynapsePathRequest>,
+            responses: Responses<WatchSynapsePathResponse>,
+        ) -> Result<(), Status> {
+            watch(self.0.clone(), requests, responses).await
+        }
+    }
+
+    #[tokio::test]
+    async fn the_watched_versions_of_an_identity_are_limited() {
+        let actor = tests::owner(&tests::volt());
+        let database = SaveSyncDatabaseRequest::default()
+            .with_resource(Resource::default().with_name("documents"))
+            .with_create(true);
+        let id = actor.save_sync_database(database).unwrap().id;
+        let write = |json: &str| {
+            let request = WriteSynapsePathRequest::default()
+                .with_database_id(&id)
+                .with_document_id("doc")
+                .with_path("$.data.n");
+            actor.write_path(&request.with_json(json)).unwrap();
+        };
+        write("1");
+        let server = SyncApiServer::new(Direct(actor.clone()));
+        let client = Client::from_channel(Channel::in_process(Router::new().with(server)));
+        let watch = async || {
+            let start = WatchSynapsePathStart::default().with_synapse_id(&id);
+            let start = start.with_document_id("doc").with_path(["$.data"]);
+            let mut call = client.sync().watch_synapse_path().await.unwrap();
+            call.send(WatchSynapsePathRequest::default().with_start(start)).await.unwrap();
+            call
+        };
+        let mut call = watch().await;
+        // The call has not begun to watch before it reports a change.
+        let changing = async {
+            for number in 2.. {
+                write(&number.to_string());
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        };
+        tokio::select! {
+            message = call.message() => assert!(message.unwrap().is_some()),
+            () = changing => {}
+        }
+        let mut others = actor.volt.documents.unread(&actor.identity);
+        others.force(512 << 20);
+        write("0");
+        let ended = loop {
+            if let Err(error) = call.message().await {
+                break error;
+            }
+        };
+        let refused = watch().await.message().await.unwrap_err();
+        for error in [refused, ended] {
+            assert_eq!(error.code(), Code::ResourceExhausted, "{error}");
+            assert!(error.to_string().contains("watch fewer"), "{error}");
+        }
+    }
 
     #[test]
     fn a_path_that_is_given_twice_is_watched_once() {

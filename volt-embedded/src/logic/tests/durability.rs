@@ -1,6 +1,12 @@
 //! Opening the data folder of an earlier Volt.
 
-use std::{fs, path::Path, sync::Arc, thread, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use tempfile::tempdir;
 use tokio::sync::mpsc;
@@ -10,7 +16,7 @@ use volt_api::{
     volt::{
         CopyResourceMode, CopyResourceRequest, DeleteResourceRequest, GetFileContentRequest,
         GetResourceDescendantsRequest, PolicyDecision, Resource, SaveResourceRequest,
-        SetFileContentRequest,
+        SaveWireRequest, SetFileContentRequest,
     },
 };
 
@@ -268,6 +274,36 @@ fn a_deleted_store_is_noticed() {
     let fault = owner(&volt).save_resource(request).unwrap_err();
     let status = Status::from(fault);
     assert_eq!(status.code(), Code::Unavailable);
+}
+
+#[test]
+fn a_deleted_database_is_reported_as_such_and_leaves_no_file() {
+    let folder = tempdir().unwrap();
+    let volt = open(folder.path()).unwrap();
+    let owner = owner(&volt);
+    let save = SaveWireRequest::default()
+        .with_resource(Resource::default().with_name("wire"))
+        .with_create(true)
+        .with_persist(true);
+    let wire = owner.save_wire(save).unwrap();
+    let archive = owner.open_archive(&wire).unwrap().unwrap();
+    archive.keep("someone", b"text").unwrap();
+    // The file is not read before the first statement.
+    let unread = owner.open_file_of(wire.id.clone(), true).unwrap();
+    let delete = DeleteResourceRequest::default().with_resource_id(&wire.id);
+    owner.delete_resource(&delete).unwrap();
+    let faults = [
+        archive.keep("someone", b"late").unwrap_err(),
+        unread.run("CREATE TABLE t (x)").unwrap_err(),
+        owner.open_archive(&wire).map(drop).unwrap_err(),
+    ];
+    for fault in faults {
+        let status = Status::from(fault);
+        assert_eq!(status.code(), Code::NotFound, "{status}");
+    }
+    drop((archive, unread));
+    let left = fs::read_dir(folder.path().join("databases")).unwrap().map(|entry| entry.unwrap());
+    assert_eq!(left.map(|entry| entry.path()).collect::<Vec<_>>(), [""; 0].map(PathBuf::from));
 }
 
 #[test]

@@ -3,10 +3,10 @@
 //! A document is in memory while a call uses it. The next call loads it again. All calls share it:
 //! each change is kept in the archive, then passed on to the others.
 
-mod budget;
 mod open;
 mod peer;
 mod seat;
+mod version;
 
 use std::{
     collections::HashMap,
@@ -16,14 +16,16 @@ use std::{
 use volt_api::Status;
 use yrs::StateVector;
 
-use self::{budget::Budget, peer::lock};
+use self::peer::lock;
 pub(crate) use self::{
     open::{Author, OpenDocument, Settings},
     seat::Seat,
+    version::Watched,
 };
 use crate::{
     archive::Archive,
     error::{Result, exhausted, not_found},
+    state::budget::{Account, Budget},
 };
 
 /// The maximum number of sync databases in use. Each database keeps files open.
@@ -38,6 +40,7 @@ pub(crate) struct Documents {
     open: Mutex<HashMap<(String, String), Weak<OpenDocument>>>,
     budget: Arc<Budget>,
     calls: Arc<Budget>,
+    watches: Arc<Budget>,
 }
 
 impl Default for Documents {
@@ -47,6 +50,7 @@ impl Default for Documents {
             open: Mutex::default(),
             budget: Budget::of_documents(),
             calls: Budget::of_calls(),
+            watches: Budget::of_watches(),
         }
     }
 }
@@ -106,6 +110,16 @@ impl Documents {
         read_only: bool,
     ) -> Result<Seat> {
         Seat::join(document, state, read_only, self.calls.account(identity))
+    }
+
+    /// Returns the current version of a document for a call of this identity that watches it.
+    pub(crate) fn watch(&self, document: &OpenDocument, identity: &str) -> Result<Watched> {
+        Ok(document.version()?.watch(&self.watches, identity)?)
+    }
+
+    /// Opens an account for the changes that a call of this identity has not read.
+    pub(crate) fn unread(&self, identity: &str) -> Account {
+        self.watches.account(identity)
     }
 
     /// Applies changed settings of a database.

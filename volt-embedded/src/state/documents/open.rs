@@ -11,12 +11,13 @@ use volt_api::Status;
 use yrs::StateVector;
 
 use super::{
-    budget::Account,
     peer::{Peer, lock},
+    version::Version,
 };
 use crate::{
     archive::{Archive, descriptions::Description, log::Logged},
     error::{Fault, Result, internal},
+    state::budget::Account,
     sync::{
         document::{Change, Document, Rejected},
         outbox::Outbox,
@@ -72,7 +73,7 @@ struct Content {
     /// The schemas of the roots, if changes must fit them.
     schemas: Option<Schemas>,
     /// The document as JSON, if that was needed since the last change.
-    json: Option<Arc<Value>>,
+    json: Option<Arc<Version>>,
 }
 
 /// The calls that share a document.
@@ -193,7 +194,7 @@ impl OpenDocument {
         work: impl FnOnce(&mut Document) -> Result<Option<Change>, Rejected>,
     ) -> Result<bool> {
         let mut content = self.content()?;
-        let old = content.schemas.is_some().then(|| content.json()).transpose()?;
+        let old = content.schemas.is_some().then(|| content.version()).transpose()?;
         let Content { document: Some(document), account, schemas, .. } = &mut *content else {
             return Err(unloaded());
         };
@@ -204,9 +205,9 @@ impl OpenDocument {
                 let keep = || {
                     account.set(document.cost())?;
                     if let (Some(schemas), Some(old)) = (schemas, &old) {
-                        let json = Arc::new(document.json()?);
-                        schemas.judge(old, &json)?;
-                        new = Some(json);
+                        let json = document.json()?;
+                        schemas.judge(&old.json, &json)?;
+                        new = Some(Version::new(json));
                     }
                     self.archive.append(&self.name, author.identity, &change.update)
                 };
@@ -282,9 +283,9 @@ impl OpenDocument {
         self.write(author, write).map(drop)
     }
 
-    /// Returns the document as JSON.
-    pub(crate) fn json(&self) -> Result<Arc<Value>> {
-        self.content()?.json()
+    /// Returns the current version of the document.
+    pub(crate) fn version(&self) -> Result<Arc<Version>> {
+        self.content()?.version()
     }
 
     /// Reads the document.
@@ -377,12 +378,12 @@ impl OpenDocument {
 }
 
 impl Content {
-    fn json(&mut self) -> Result<Arc<Value>> {
-        if let Some(json) = &self.json {
-            return Ok(Arc::clone(json));
+    fn version(&mut self) -> Result<Arc<Version>> {
+        if let Some(version) = &self.json {
+            return Ok(Arc::clone(version));
         }
-        let json = Arc::new(self.document.as_ref().ok_or_else(unloaded)?.json()?);
-        Ok(Arc::clone(self.json.insert(json)))
+        let version = Version::new(self.document.as_ref().ok_or_else(unloaded)?.json()?);
+        Ok(Arc::clone(self.json.insert(version)))
     }
 }
 

@@ -5,9 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use volt_api::Status;
 
-use super::budget::Account;
 use crate::{
     error::unavailable,
+    state::budget::Account,
     sync::outbox::{Next, Outbox},
 };
 
@@ -123,7 +123,8 @@ mod tests {
 
     use volt_api::{Code, volt::SyncState};
 
-    use super::{super::budget::Budget, *};
+    use super::*;
+    use crate::state::budget::Budget;
 
     fn outbox(bytes: usize) -> Outbox {
         Outbox::new(vec![0; bytes], Vec::new(), false)

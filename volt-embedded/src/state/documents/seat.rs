@@ -5,9 +5,10 @@ use std::sync::Arc;
 use volt_api::Status;
 use yrs::StateVector;
 
-use super::{budget::Account, open::OpenDocument, peer::Peer};
+use super::{open::OpenDocument, peer::Peer};
 use crate::{
     error::Result,
+    state::budget::Account,
     sync::outbox::{Next, Outbox},
 };
 

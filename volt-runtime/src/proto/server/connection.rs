@@ -319,10 +319,15 @@ impl Connection {
     /// Remembers the token of a call that was admitted, and returns the prepared answer to its key
     /// exchange, if there is one.
     pub fn admitted(&mut self, token: &Arc<Token>) -> Option<Answer> {
+        self.remember(token);
+        self.answer.take()
+    }
+
+    /// Remembers the token of a call.
+    pub fn remember(&mut self, token: &Arc<Token>) {
         if !self.token.as_ref().is_some_and(|earlier| Arc::ptr_eq(earlier, token)) {
             self.token = Some(Arc::clone(token));
         }
-        self.answer.take()
     }
 
     /// Returns whether an answer should be prepared for the next call.

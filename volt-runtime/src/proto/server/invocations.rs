@@ -139,6 +139,11 @@ impl Connection {
         Poll::Ready(Ok(()))
     }
 
+    /// The number of forwarded calls that have not named their method.
+    pub fn forwards(&self) -> usize {
+        self.exchanges.forwarded
+    }
+
     /// Called when the caller's first frame after its key exchange has been forwarded.
     pub fn forwarded(&mut self, id: u64) {
         if self.calls.get(&id).is_some_and(|call| call.phase == Phase::Forwarded) {

@@ -55,6 +55,11 @@ impl Place {
     pub(in crate::server) fn uncounted() -> Self {
         Self { counted: None }
     }
+
+    /// The address under which the connection is counted, if it is.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.counted.as_ref().map(|(_, address)| *address)
+    }
 }
 
 impl Drop for Place {

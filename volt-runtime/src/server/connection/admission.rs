@@ -5,6 +5,8 @@
 //! connection leaves the count when the first call with a session is admitted on it.
 
 use std::{
+    net::IpAddr,
+    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -13,7 +15,7 @@ use std::{
     thread,
 };
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use super::addresses::Place;
 use crate::queue::register;
@@ -58,6 +60,8 @@ pub(in crate::server) struct Admission {
     queued: AtomicUsize,
     /// One key exchange at a time, so that no connection delays the others.
     exchange: Semaphore,
+    /// Notifies the calls that wait because there is no session.
+    news: Notify,
     /// The admission of the connection, if this is the admission of a stream within it.
     outer: Option<Arc<Self>>,
     state: Mutex<State>,
@@ -102,6 +106,7 @@ impl Admission {
             newcomers,
             queued: AtomicUsize::new(0),
             exchange: Semaphore::new(1),
+            news: Notify::new(),
             outer,
             state: Mutex::new(State { place, ..State::default() }),
         }
@@ -128,9 +133,28 @@ impl Admission {
             (state.reader.take(), state.place.take())
         };
         drop(place);
+        self.news.notify_waiters();
         if let Some(reader) = reader {
             reader.wake();
         }
+    }
+
+    /// Waits until a call is admitted with a session.
+    pub(super) async fn admitted(&self) {
+        // Admitting a stream admits its connection.
+        let connection = self.outer.as_deref().unwrap_or(self);
+        let mut news = pin!(connection.news.notified());
+        // Before the check, so that no notification is missed.
+        news.as_mut().enable();
+        if !self.is_admitted() {
+            news.await;
+        }
+    }
+
+    /// Returns the address of a client without a session, if it is counted.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        let connection = self.outer.as_deref().unwrap_or(self);
+        connection.state().place.as_ref()?.address()
     }
 
     /// Waits for the key exchange's turn. Returns `None` if the connection has a session. The turn

@@ -20,10 +20,11 @@ use std::{
 use tokio::task::yield_now;
 
 use super::{
+    forwards::Newcomer,
     host::ServiceHost,
     refs::{CallRef, ConnectionRef, Entry},
     relay::RelayedCall,
-    shares::Places,
+    shares::{Places, Shares},
 };
 use crate::{
     Code, Error, ErrorKind, Result, Status,
@@ -45,6 +46,9 @@ use crate::{
     transport::{RawCall, ReceiveHalf, SendHalf},
 };
 
+/// The reason for rejecting a call that needs a session. Published clients match this text.
+const NO_SESSION: &str = "session invalid";
+
 /// The destination of an admitted call.
 enum Admitted {
     /// It is for this host, and for the service with this id if the route named one.
@@ -65,13 +69,13 @@ pub(super) async fn run(host: Arc<ServiceHost>, connection: ConnectionRef, frame
     {
         return call.with(|machine| machine.reject(&frame, &reason));
     }
-    let mut places = Places::default();
+    let mut places = Places::new();
     if let Some(shares) = connection.shares() {
-        places[0] = shares.exchange();
-        if places[0].is_none() {
+        let Some(place) = shares.exchange() else {
             let reason = "too many calls on this connection have not named their method yet";
             return call.with(|machine| machine.reject(&frame, reason));
-        }
+        };
+        places.push(place);
     }
     let opened = open(&host, &connection, &call, &frame).await;
     drop(turn);
@@ -137,13 +141,31 @@ async fn pass_on(
     let call = entry.call().clone();
     if let Some(shares) = connection.shares() {
         tokio::select! {
-            place = shares.forward() => places[1] = place,
+            place = shares.forward() => places.extend(place),
             // Reported below.
             () = poll_fn(|cx| call.with(|machine| machine.poll_failed(call.id(), cx))) => {}
         }
     }
-    let waited =
+    let mut waited =
         poll_fn(|cx| call.with(|machine| machine.poll_forward(now(), call.id(), cx))).await;
+    let admission = connection.admission();
+    if waited.is_ok() && !admission.is_admitted() {
+        let own = || call.with(|machine| machine.forwards());
+        let newcomer = Newcomer {
+            target: handshake.via.destinations.first().map_or("", String::as_str),
+            address: admission.address(),
+            of_connection: connection.shares().map_or_else(own, Shares::forwarded),
+        };
+        tokio::select! {
+            taken = host.forwards().enter(host.options(), newcomer) => places.extend(taken),
+            () = admission.admitted() => {}
+            () = poll_fn(|cx| call.with(|machine| machine.poll_failed(call.id(), cx))) => {
+                let reason = call.with(|machine| machine.failure(call.id()));
+                let reason = reason.unwrap_or_else(|| "the call has ended".to_owned());
+                waited = Err(Error::new(ErrorKind::Failed, reason));
+            }
+        }
+    }
     // The relay owns the entry from here on, so the call lives for as long as the relay keeps it.
     let relayed = RelayedCall::new(entry, connection, &handshake.token, places);
     match (waited, host.relay()) {
@@ -165,8 +187,7 @@ async fn open(
 ) -> Result<Admitted, String> {
     let text = |error: ProtocolError| error.to_string();
     let now = unix_now();
-    let admit = |token: &Token| {
-        token.check(host.id(), now).map_err(|error| error.to_string())?;
+    let authenticate = |token: &Token| {
         let caller = host
             .authenticator()
             .authenticate(token)
@@ -176,6 +197,10 @@ async fn open(
             connection.authenticated();
         }
         Ok::<_, String>(caller)
+    };
+    let admit = |token: &Token| {
+        token.check(host.id(), now).map_err(|error| error.to_string())?;
+        authenticate(token)
     };
     if frame.kind == FrameKind::LegacyOpening {
         if !host.speaks_legacy() {
@@ -193,8 +218,14 @@ async fn open(
     let mut handshake = ServerHandshake::accept_after(frame, earlier.as_ref()).map_err(text)?;
     handshake.via.arrive(host.id());
     if !handshake.via.destinations.is_empty() {
-        // The target checks the audience and the signature.
+        // The target checks the audience, and the signature unless the relay does.
         handshake.token.check_times(now).map_err(|error| error.to_string())?;
+        if host.relay().is_some_and(|relay| relay.checks_session(&handshake.via)) {
+            if authenticate(&handshake.token)?.is_anonymous() {
+                return Err(NO_SESSION.to_owned());
+            }
+            call.with(|machine| machine.remember(&handshake.token));
+        }
         return Ok(Admitted::Elsewhere(Box::new(handshake)));
     }
     let caller = admit(&handshake.token)?;

@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use super::{options::ServerOptions, relay::RelayHandler};
+use super::{forwards::Forwards, options::ServerOptions, relay::RelayHandler};
 #[cfg(feature = "server")]
 use crate::server::HttpHandler;
 use crate::{
@@ -36,6 +36,7 @@ pub struct ServiceHost {
     #[cfg(feature = "server")]
     http: Option<Box<dyn HttpHandler>>,
     options: ServerOptions,
+    forwards: Forwards,
 }
 
 /// The support of the legacy protocol.
@@ -70,6 +71,7 @@ impl ServiceHost {
             #[cfg(feature = "server")]
             http: None,
             options: ServerOptions::default(),
+            forwards: Forwards::default(),
         }
     }
 
@@ -163,6 +165,10 @@ impl ServiceHost {
 
     pub(super) fn relay(&self) -> Option<&dyn RelayHandler> {
         self.relay.as_deref()
+    }
+
+    pub(super) fn forwards(&self) -> &Forwards {
+        &self.forwards
     }
 
     #[cfg(feature = "server")]

@@ -6,7 +6,8 @@
 //!
 //! [`ServiceHost`] is what all connections of a server share: identity, services, authenticator, limits.
 //! `admission.rs` bounds what connections without a session hold, `relay.rs` hands calls for other hosts to
-//! a [`RelayHandler`], `shares.rs` bounds the calls within the streams of a gRPC connection, and `refs.rs` has
+//! a [`RelayHandler`], `forwards.rs` shares the places of those hosts among clients without a session,
+//! `shares.rs` bounds the calls within the streams of a gRPC connection, and `refs.rs` has
 //! the references that keep the machine alive for the calls' tasks.
 
 #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "only websockets are counted"))]
@@ -14,6 +15,7 @@ mod addresses;
 #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "only websockets are counted"))]
 mod admission;
 mod call;
+mod forwards;
 mod host;
 mod options;
 mod refs;

@@ -75,8 +75,17 @@ pub trait RelayHandler: Send + Sync + 'static {
     /// is the remaining route, the target last.
     ///
     /// If the target exchanges keys for a token that names a session, the caller's connection counts
-    /// as one with a session. Forward only to targets that reject unknown sessions.
+    /// as one with a session. Forward only to targets that reject unknown sessions, or check the session
+    /// [here](Self::checks_session).
     fn relay(&self, token: &Token, via: &Via, call: RelayedCall);
+
+    /// Returns whether the callers of this target need a session of this server. Calls without one, as its
+    /// [`Authenticator`](crate::server::Authenticator) decides, are then rejected before they are forwarded.
+    /// By default, the target alone checks sessions.
+    fn checks_session(&self, via: &Via) -> bool {
+        let _ = via;
+        false
+    }
 }
 
 /// The caller's end of a forwarded call. Dropping it removes the call without notice to the caller: send

@@ -14,14 +14,17 @@ use super::{admission::Admission, options::ServerOptions};
 pub(in crate::server) struct Shares {
     exchanges: Arc<Semaphore>,
     forwards: Arc<Semaphore>,
+    max_forwards: usize,
 }
 
 impl Shares {
     pub(in crate::server) fn new(options: &ServerOptions) -> Arc<Self> {
         let places = |number: usize| Arc::new(Semaphore::new(number.min(Semaphore::MAX_PERMITS)));
+        let forwards = places(options.max_relayed_exchanges.max(1));
         Arc::new(Self {
             exchanges: places(options.max_key_exchanges),
-            forwards: places(options.max_relayed_exchanges.max(1)),
+            max_forwards: forwards.available_permits(),
+            forwards,
         })
     }
 
@@ -35,10 +38,15 @@ impl Shares {
         // The semaphore is never closed.
         Arc::clone(&self.forwards).acquire_owned().await.ok()
     }
+
+    /// The number of calls to other hosts.
+    pub(super) fn forwarded(&self) -> usize {
+        self.max_forwards - self.forwards.available_permits()
+    }
 }
 
 /// The places that a call occupies until it names its method.
-pub(super) type Places = [Option<OwnedSemaphorePermit>; 2];
+pub(super) type Places = Vec<OwnedSemaphorePermit>;
 
 /// The parts of an `Invoke` stream that the calls within it need.
 #[derive(Clone, Debug)]

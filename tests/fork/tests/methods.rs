@@ -8,8 +8,7 @@ mod report;
 use std::collections::BTreeSet;
 
 use volt_api::{
-    BidiCall, Channel, ClientStreamingCall, Message, Result, ServerStreamingCall, Status,
-    UnaryCall,
+    BidiCall, Channel, ClientStreamingCall, Error, Message, ServerStreamingCall, Status, UnaryCall,
     server::{Requests, Responses},
     testing::Mock,
 };
@@ -67,7 +66,7 @@ async fn unary<Req: Number, Res: Number>(request: Req) -> Result<Res, Status> {
 
 async fn server<T: Number>(request: T, mut responses: Responses<T>) -> Result<(), Status> {
     responses.send(T::of(request.get())).await?;
-    Ok(responses.send(request).await?)
+    responses.send(request).await
 }
 
 async fn client<T: Number>(mut requests: Requests<T>) -> Result<T, Status> {
@@ -155,7 +154,7 @@ async fn lists<T: Number>(call: ServerStreamingCall<T, T>) -> bool {
         while let Some(response) = call.message().await? {
             list.push(response.get());
         }
-        Result::Ok(list)
+        Ok::<_, Error>(list)
     };
     list.await.is_ok_and(|list| list == [7, 7])
 }
@@ -165,7 +164,7 @@ async fn adds<T: Number>(call: ClientStreamingCall<T, T>) -> bool {
         let mut call = call.await?;
         call.send(T::of(3)).await?;
         call.send(T::of(4)).await?;
-        Result::Ok(call.finish().await?.get())
+        Ok::<_, Error>(call.finish().await?.get())
     };
     sum.await.is_ok_and(|sum| sum == 7)
 }
@@ -180,7 +179,7 @@ async fn echoes<T: Number>(call: BidiCall<T, T>) -> bool {
         while let Some(response) = call.message().await? {
             echo.push(response.get());
         }
-        Result::Ok(echo)
+        Ok::<_, Error>(echo)
     };
     echo.await.is_ok_and(|echo| echo == [3, 4])
 }

@@ -142,7 +142,11 @@ impl Value {
             (Self::Text(text), Self::Int(value)) | (Self::Int(value), Self::Text(text)) => {
                 is_key && *text == value.to_string()
             }
-            #[expect(clippy::cast_precision_loss, reason = "a lost digit is a lost value")]
+            #[expect(
+                clippy::cast_precision_loss,
+                clippy::float_cmp,
+                reason = "a lost digit is a lost value"
+            )]
             (Self::Float(float), Self::Int(int)) | (Self::Int(int), Self::Float(float)) => {
                 *float == *int as f64
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{
     compare::{Comparison, Place},
     effects::{Effects, Trouble},
-    inventory::Enum,
+    inventory::{Enum, EnumValue},
     kind::Kind,
 };
 
@@ -66,7 +66,11 @@ impl Comparison<'_> {
         }
         for (name, is) in &new.values {
             if !old.values.contains_key(name) && !heirs.contains(name.as_str()) {
-                let is_known = old.values.values().any(|was| was.number == is.number);
+                let is_kept = |(known, was): (&String, &EnumValue)| {
+                    was.number == is.number
+                        && new.values.get(known).is_some_and(|now| now.number == is.number)
+                };
+                let is_known = old.values.iter().any(is_kept);
                 let json = if is_known && is.is_written {
                     Trouble::breaking("a known number is written with a name that is not known")
                 } else {

@@ -212,7 +212,8 @@ impl Comparison<'_> {
             let effects = Effects { wire, json, source };
             self.add_part(place, name, Kind::FieldType, what, effects);
         }
-        if old.of != new.of && !old.of.is_empty() && !new.of.is_empty() {
+        let is_message = old.is_message() && new.is_message();
+        if old.of != new.of && (old.kind == new.kind || is_message) {
             let effects = self.other_type(&old.of, &new.of);
             let what = format!("was {}, is {}", old.of, new.of);
             self.add_part(place, name, Kind::FieldTypeName, what, effects);

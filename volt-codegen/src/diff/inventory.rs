@@ -51,6 +51,7 @@ pub(super) struct Message {
 }
 
 #[derive(Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent properties of a descriptor")]
 pub(super) struct Field {
     pub(super) number: i32,
     /// For a map, the type of its values.

@@ -67,7 +67,7 @@ fn types() -> Vec<Row> {
     let accent = "h\u{e9}!";
     Table::<old::Fields, new::Fields>::of("acme.v1.Fields")
         .row("widened")
-        .old(|old| old.with_widened(i32::MIN), |new| new.widened == i32::MIN.into())
+        .old(|old| old.with_widened(i32::MIN), |new| new.widened == i64::from(i32::MIN))
         .new(|new| new.with_widened(7), |old| old.widened == 7)
         .rare_new(|new| new.with_widened(i64::MAX), |old| i64::from(old.widened) == i64::MAX)
         .row("encoded")

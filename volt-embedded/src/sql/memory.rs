@@ -62,9 +62,9 @@ impl Reservation {
         Ok(())
     }
 
-    /// Reserves up to `wanted` bytes, and returns how many.
+    /// Reserves up to `wanted` bytes, and returns how many. Half of the guaranteed memory is left for rows.
     pub(super) fn add_up_to(&mut self, wanted: u64) -> u64 {
-        let guaranteed = GUARANTEED.saturating_sub(self.used).min(wanted);
+        let guaranteed = (GUARANTEED / 2).saturating_sub(self.used).min(wanted);
         let added = guaranteed + self.account.add_up_to(wanted - guaranteed);
         self.used += added;
         added
@@ -90,8 +90,9 @@ mod tests {
         let memory = Memory::new(&Budget::new(1 << 30, 16 << 20, "finish some"), "one");
         let mut greedy: Vec<_> = (0..100).map(|_| memory.reserve(0).unwrap()).collect();
         let granted: Vec<_> = greedy.iter_mut().map(|one| one.add_up_to(128 << 20)).collect();
-        assert_eq!(granted[..3], [12 << 20, 8 << 20, 6 << 20]);
-        assert!(granted.iter().all(|one| *one >= GUARANTEED));
+        assert_eq!(granted[..3], [10 << 20, 6 << 20, 4 << 20]);
+        assert!(granted.iter().all(|one| *one >= GUARANTEED / 2));
+        greedy[99].hold_row(512 << 10).unwrap();
         assert!(granted.iter().sum::<u64>() <= (16 << 20) + 100 * GUARANTEED);
         // Rows that are not larger than earlier ones need no more memory.
         let mut small = memory.reserve(0).unwrap();

@@ -18,6 +18,7 @@ mod hosting;
 mod invoke;
 mod legacy;
 mod lifecycle;
+mod memory;
 mod presence;
 mod relays;
 mod restarts;

@@ -7,6 +7,8 @@ mod budget;
 mod open;
 mod peer;
 mod seat;
+#[cfg(test)]
+mod simulation;
 
 use std::{
     collections::HashMap,

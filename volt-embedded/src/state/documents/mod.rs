@@ -6,6 +6,8 @@
 mod open;
 mod peer;
 mod seat;
+#[cfg(test)]
+mod simulation;
 mod version;
 
 use std::{

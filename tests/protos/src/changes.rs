@@ -71,7 +71,7 @@ fn sources(version: &str) -> anyhow::Result<Sources> {
         let path = entry?.path();
         let name =
             path.file_name().context("the path has no file name")?.to_string_lossy().into_owned();
-        if name.ends_with(".proto") {
+        if path.extension().is_some_and(|extension| extension == "proto") {
             sources.files.insert(name, fs::read_to_string(&path)?);
         }
     }

@@ -14,7 +14,7 @@ pub(crate) fn report() -> Report {
         for entry in fs::read_dir(changes.join(version)).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-            if name.ends_with(".proto") {
+            if path.extension().is_some_and(|extension| extension == "proto") {
                 sources.files.insert(name, fs::read_to_string(&path).unwrap());
             }
         }

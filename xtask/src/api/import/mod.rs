@@ -1,6 +1,11 @@
 //! `cargo xtask api import`: adds a version of the API, with our documentation.
 
-use std::{collections::BTreeMap, fmt::Write as _, path::Path, process::Command};
+use std::{
+    collections::BTreeMap,
+    fmt::{Display, Write as _},
+    path::Path,
+    process::Command,
+};
 
 use anyhow::{Context as _, bail, ensure};
 use prost_types::FileDescriptorSet;
@@ -28,9 +33,9 @@ use crate::{
 ///
 /// The files are written in a canonical form. Their own comments are replaced with ours, from the same
 /// version if it exists, otherwise from the version in proto/VERSION. The output lists the parts left out
-/// of the source, such as options that clients do not need, and new elements without documentation, those
-/// whose documentation may be wrong now, possible renames, and undecided fields that look secret; it summarizes the changes
-/// since that version, which docs/api-OLD-to-NEW.md lists. An import that fails or is killed changes nothing.
+/// of the source, such as options that clients do not need, new elements without documentation, elements
+/// whose documentation may be wrong now, possible renames, and undecided fields that look secret. It also
+/// summarizes the changes since that version; docs/api-OLD-to-NEW.md lists them. An import that fails or is killed changes nothing.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// A folder, a tarball (.tar, .tar.gz, .tgz), or a published version of the package
@@ -132,46 +137,29 @@ fn import(root: &Path, args: &Args, npm: &mut Command) -> anyhow::Result<String>
     }
     versions::apply(root, changes)?;
 
-    if !left_out.is_empty() {
-        writeln!(said, "Left out of the source:")?;
-        for what in left_out {
-            writeln!(said, "  {what}")?;
-        }
-    }
+    list(&mut said, "Left out of the source:", left_out);
     let unknown = comments.unknown(&set);
-    if !unknown.is_empty() {
-        writeln!(said, "{} new elements need documentation:", unknown.len())?;
-        for name in unknown {
-            writeln!(said, "  {name}")?;
-        }
-    }
-    let review = if version == current { Vec::new() } else { to_review(&report, &comments) };
-    if !review.is_empty() {
-        writeln!(said, "{} elements keep their documentation and have changed:", review.len())?;
-        for change in review {
-            writeln!(said, "  {change}")?;
-        }
-    }
-    if version != current && !report.proposals.is_empty() {
-        let file = former::file(&version);
-        let count = report.proposals.len();
-        writeln!(said, "{count} elements were perhaps renamed; if so, add to {}:", file.display())?;
-        for (former, now) in &report.proposals {
-            writeln!(said, "  {former} {now}")?;
-        }
+    list(&mut said, &format!("{} new elements need documentation:", unknown.len()), unknown);
+    if version != current {
+        let review = to_review(&report, &comments);
+        let heading =
+            format!("{} elements keep their documentation and have changed:", review.len());
+        list(&mut said, &heading, review);
+        let heading = format!(
+            "{} elements were perhaps renamed; if so, add to {}:",
+            report.proposals.len(),
+            former::file(&version).display()
+        );
+        let proposals = report.proposals.iter();
+        list(&mut said, &heading, proposals.map(|(former, now)| format!("{former} {now}")));
     }
     let undecided = secrets.undecided(&set);
-    if !undecided.is_empty() {
-        writeln!(
-            said,
-            "{} fields look secret and are hidden until {} says `secret` or `open`:",
-            undecided.len(),
-            secrets::file(&version).display()
-        )?;
-        for name in undecided {
-            writeln!(said, "  {name}")?;
-        }
-    }
+    let heading = format!(
+        "{} fields look secret and are hidden until {} says `secret` or `open`:",
+        undecided.len(),
+        secrets::file(&version).display()
+    );
+    list(&mut said, &heading, undecided);
     if version != current {
         writeln!(said, "Since API {current} (cargo xtask api diff {current} {version}):")?;
         said += &report.summary("  ");
@@ -181,6 +169,16 @@ fn import(root: &Path, args: &Args, npm: &mut Command) -> anyhow::Result<String>
         writeln!(said, "To generate the SDK from it: cargo xtask codegen {version}")?;
     }
     Ok(said)
+}
+
+/// Adds lines below a heading. Without lines there is no heading.
+fn list(said: &mut String, heading: &str, lines: impl IntoIterator<Item: Display>) {
+    let mut lines = lines.into_iter().peekable();
+    if lines.peek().is_some() {
+        *said += heading;
+        *said += "\n";
+    }
+    said.extend(lines.map(|line| format!("  {line}\n")));
 }
 
 /// The changes after which the comment of an element may be wrong. A method that has another kind, or a field

@@ -82,6 +82,7 @@ async fn both<T: Number>(
     mut responses: Responses<T>,
 ) -> Result<(), Status> {
     while let Some(request) = requests.message().await? {
+        responses.send(T::of(request.get())).await?;
         responses.send(request).await?;
     }
     Ok(())
@@ -181,7 +182,7 @@ async fn echoes<T: Number>(call: BidiCall<T, T>) -> bool {
         }
         Ok::<_, Error>(echo)
     };
-    echo.await.is_ok_and(|echo| echo == [3, 4])
+    echo.await.is_ok_and(|echo| echo == [3, 3, 4, 4])
 }
 
 /// The calls of old clients to a new Volt, and whether each works.

@@ -71,7 +71,7 @@ macro_rules! types {
 }
 
 fn fields() -> Vec<Type> {
-    types! {
+    let mut types: Vec<Type> = types! {
         OfInt32, "int32", |read| Some(Value::Int(read.a.into())), [1, i32::MIN, i32::MAX];
         OfInt64, "int64", |read| Some(Value::Int(read.a.into())), [1, i64::MIN, i64::MAX];
         OfUint32, "uint32", |read| Some(Value::Int(read.a.into())), [1_u32, u32::MAX];
@@ -89,7 +89,20 @@ fn fields() -> Vec<Type> {
         OfBytes, "bytes", |read| Some(Value::Bytes(read.a)), [*b"hey", [0xff_u8]];
         OfEnum, "Sort", |read| Some(Value::Enum(read.a)), [Sort::First];
         OfMessage, "Inner", |read| Some(Value::Message(read.a?.n)), [Inner::default().with_n(1)];
+    };
+    // Numbers without a name.
+    for sort in types.iter_mut().filter(|of| of.name == "Sort") {
+        for a in [i32::MIN, i32::MAX] {
+            let message = OfEnum { a, ..OfEnum::default() };
+            sort.samples.push(Sample {
+                value: Value::Enum(a),
+                is_rare: true,
+                wire: message.encode_to_vec(),
+                json: serde_json::to_string(&message).unwrap(),
+            });
+        }
     }
+    types
 }
 
 fn keys() -> Vec<Type> {
@@ -149,6 +162,10 @@ impl Value {
             )]
             (Self::Float(float), Self::Int(int)) | (Self::Int(int), Self::Float(float)) => {
                 *float == *int as f64
+            }
+            // The shorter one has fewer digits.
+            (Self::Float(one), Self::Float(other)) => {
+                (one - other).abs() <= f64::from(f32::EPSILON) * one.abs()
             }
             _ => self == other || self.number().is_some() && self.number() == other.number(),
         }

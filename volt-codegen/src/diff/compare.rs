@@ -245,10 +245,14 @@ impl Comparison<'_> {
             (true, true) => "bidirectional",
         };
         if kind(old) != kind(new) {
-            let effects = Effects::alike(
-                Trouble::breaking("the two sides disagree on the number of messages"),
-                Trouble::breaking("another kind of call"),
-            );
+            let data = Trouble::breaking("the two sides disagree on the number of messages");
+            // One request is a stream, too.
+            let data = match (old.server_streams == new.server_streams, new.client_streams) {
+                (true, true) => data.for_new_clients(),
+                (true, false) => data.for_old_clients(),
+                (false, _) => data,
+            };
+            let effects = Effects::alike(data, Trouble::breaking("another kind of call"));
             let what = format!("was {}, is {}", kind(old), kind(new));
             self.add_part(place, name, Kind::MethodStreams, what, effects);
         }

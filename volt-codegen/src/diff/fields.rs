@@ -57,6 +57,13 @@ impl Comparison<'_> {
                         Trouble::breaking("another name")
                     };
                     let json = Trouble::breaking("JSON depends on the name");
+                    // Each side also reads the JSON name.
+                    let json = match (is.json_name == *name, field.json_name == *heir) {
+                        (true, true) => Trouble::none(),
+                        (true, false) => json.in_new_data(),
+                        (false, true) => json.in_old_data(),
+                        (false, false) => json,
+                    };
                     let effects = Effects { json, ..Effects::source(source) };
                     self.rename(place, name, heir);
                     let what = format!("renamed to {heir}");

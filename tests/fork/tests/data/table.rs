@@ -57,33 +57,41 @@ impl<Old: Data, New: Data> Table<Old, New> {
     }
 
     /// An ordinary value of the old version, and how the new one finds it.
-    pub(crate) fn old(self, write: impl Fn(Old) -> Old, find: impl Fn(&New) -> bool) -> Self {
+    pub(crate) fn old_value(self, write: impl Fn(Old) -> Old, find: impl Fn(&New) -> bool) -> Self {
         let lost = lost(&write(Old::default()), find, Verdict::Breaking);
         self.put(lost, Lost::default())
     }
 
     /// An ordinary value of the new version, and how the old one finds it.
-    pub(crate) fn new(self, write: impl Fn(New) -> New, find: impl Fn(&Old) -> bool) -> Self {
+    pub(crate) fn new_value(self, write: impl Fn(New) -> New, find: impl Fn(&Old) -> bool) -> Self {
         let lost = lost(&write(New::default()), find, Verdict::Breaking);
         self.put(Lost::default(), lost)
     }
 
     /// A value of the old version that matters to some programs only, such as a very large one.
-    pub(crate) fn rare_old(self, write: impl Fn(Old) -> Old, find: impl Fn(&New) -> bool) -> Self {
+    pub(crate) fn rare_old_value(
+        self,
+        write: impl Fn(Old) -> Old,
+        find: impl Fn(&New) -> bool,
+    ) -> Self {
         let lost = lost(&write(Old::default()), find, Verdict::Risky);
         self.put(lost, Lost::default())
     }
 
     /// A value of the new version that matters to some programs only.
-    pub(crate) fn rare_new(self, write: impl Fn(New) -> New, find: impl Fn(&Old) -> bool) -> Self {
+    pub(crate) fn rare_new_value(
+        self,
+        write: impl Fn(New) -> New,
+        find: impl Fn(&Old) -> bool,
+    ) -> Self {
         let lost = lost(&write(New::default()), find, Verdict::Risky);
         self.put(Lost::default(), lost)
     }
 
     /// A removed field: messages with it are read, without its value; other messages do not have it.
     pub(crate) fn removed(self, part: &str, write: impl Fn(Old) -> Old) -> Self {
-        let row = self.row(part).old(&write, |_| true).rare_old(&write, |_| false);
-        row.rare_new(|new| new, |_| false)
+        let row = self.row(part).old(&write, |_| true).rare_old_value(&write, |_| false);
+        row.rare_new_value(|new| new, |_| false)
     }
 
     /// A value of the new version that a client of the old one receives and sends back.

@@ -101,14 +101,12 @@ fn a_breaking_version_is_imported() {
         folder
     });
     import_whole(root, &changes[0], "3.0.0");
-    for (file, documented) in [
-        ("services", "  rpc UnaryServer("),
-        ("services", "  rpc Remove("),
-        ("types", "message Moved {"),
-    ] {
-        let file = root.join(format!("proto/3.0.0/acme/v1/{file}.proto"));
-        let text = tree::read(&file).unwrap();
-        fs::write(file, text.replace(documented, &format!("// Ours.\n{documented}"))).unwrap();
+    for file in tree::files_below(&root.join("proto/3.0.0")).unwrap() {
+        let mut text = tree::read(&file).unwrap();
+        for documented in ["  rpc UnaryServer(", "  rpc Remove(", "message Moved {"] {
+            text = text.replace(documented, &format!("// Ours.\n{documented}"));
+        }
+        fs::write(file, text).unwrap();
     }
     codegen::run_in(root, &codegen::Args { version: None, check: false }).unwrap();
     let said = import_whole(root, &changes[1], "4.0.0");

@@ -95,8 +95,8 @@ impl Volt {
     }
 
     /// Returns the document as JSON.
-    pub(super) fn json(&self) -> Arc<Value> {
-        self.document(DOCUMENT).json().unwrap()
+    pub(super) fn json(&self) -> Value {
+        self.document(DOCUMENT).version().unwrap().json.clone()
     }
 
     /// Writes an entry of the root `volt`, which no provider changes.

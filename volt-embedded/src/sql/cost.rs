@@ -216,7 +216,7 @@ mod tests {
         const AVAILABLE: u64 = 1 << 20;
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch("CREATE TABLE t (x, y)").unwrap();
-        let parameters = vec!["(?, ?)"; 10].join(", ");
+        let parameters = ["(?, ?)"; 10].join(", ");
         for (sql, most) in [
             ("SELECT x || 1, x || 2, x || 3, x FROM t", 8),
             // Parameters are counted apart.

@@ -93,7 +93,7 @@ fn types() -> Vec<Row> {
         .old_value(|old| old.with_named("x"), |new| new.named != 0)
         .new_value(|new| new.with_named(new::Kind::Same), |old| old.named == "SAME")
         .row("keys")
-        .old(
+        .old_value(
             |old| old.with_keys(BTreeMap::from([(1, "x".to_owned())])),
             |new| new.keys.get("1").is_some_and(|value| value == "x"),
         )
@@ -103,7 +103,7 @@ fn types() -> Vec<Row> {
             |old| old.with_contents(entry()),
             |new| new.contents.get("k") == Some(&b"v".to_vec()),
         )
-        .new(
+        .new_value(
             |new| new.with_contents(BTreeMap::from([("k".to_owned(), b"hey".to_vec())])),
             |old| old.contents.get("k").is_some_and(|value| value == "hey"),
         )
@@ -116,29 +116,29 @@ fn types() -> Vec<Row> {
         .new_value(|new| new.with_text(*b"hey"), |old| old.text == "hey")
         .rare_new_value(|new| new.with_text([0xff_u8]), |old| !old.text.is_empty())
         .row("replaced")
-        .old(
+        .old_value(
             |old| old.with_replaced(old::Kept::default().with_a(7)),
             |new| new.replaced.as_ref().is_some_and(|pair| *pair != new::Pair::default()),
         )
-        .new(
+        .new_value(
             |new| new.with_replaced(new::Pair::default().with_key("x")),
             |old| old.replaced.is_some_and(|kept| kept.a != 0),
         )
         .row("alike")
-        .old(
+        .old_value(
             |old| old.with_alike(old::Other::default().with_a(7)),
             |new| new.alike == Some(new::Twin::default().with_a(7)),
         )
-        .new(
+        .new_value(
             |new| new.with_alike(new::Twin::default().with_a(7)),
             |old| old.alike == Some(old::Other::default().with_a(7)),
         )
         .row("elsewhere")
-        .old(
+        .old_value(
             |old| old.with_elsewhere(old::Moved::default().with_a(7)),
             |new| new.elsewhere == Some(v2::Moved::default().with_a(7)),
         )
-        .new(
+        .new_value(
             |new| new.with_elsewhere(v2::Moved::default().with_a(7)),
             |old| old.elsewhere == Some(old::Moved::default().with_a(7)),
         )
@@ -182,7 +182,7 @@ fn counts() -> Vec<Row> {
             |new| new.entries.len() == 2,
         )
         .row("no_entries")
-        .old(
+        .old_value(
             |old| old.with_no_entries([old::Other::default().with_a(7)]),
             |new| !new.no_entries.is_empty(),
         )
@@ -232,11 +232,11 @@ fn oneofs() -> Vec<Row> {
     let together = Table::<old::Together, new::Together>::of("acme.v1.Together")
         .row("a")
         .old_value(|old| old.with_a("x"), is_a)
-        .old(both, |new| is_a(new) && is_b(new))
+        .old_value(both, |new| is_a(new) && is_b(new))
         .new_value(|new| new.with_a("x"), |old| old.a == "x")
         .row("b")
         .old_value(|old| old.with_b("x"), is_b)
-        .old(both, |new| is_a(new) && is_b(new))
+        .old_value(both, |new| is_a(new) && is_b(new))
         .new_value(|new| new.with_b("x"), |old| old.b == "x");
     let alone = Table::<old::Alone, new::Alone>::of("acme.v1.Alone")
         .row("a")
@@ -253,11 +253,11 @@ fn oneofs() -> Vec<Row> {
         .row("a")
         .old_value(|old| old.with_a("x"), |new| new.a == "x")
         .new_value(|new| new.with_a("x"), is_a)
-        .new(both, |old| is_a(old) && is_b(old))
+        .new_value(both, |old| is_a(old) && is_b(old))
         .row("b")
         .old_value(|old| old.with_b("x"), |new| new.b == "x")
         .new_value(|new| new.with_b("x"), is_b)
-        .new(both, |old| is_a(old) && is_b(old));
+        .new_value(both, |old| is_a(old) && is_b(old));
     let switched = Table::<old::Switched, new::Switched>::of("acme.v1.Switched")
         .row("b")
         .old_value(|old| old.with_b("x"), |new| new.second.is_some())
@@ -327,11 +327,11 @@ fn classic() -> Vec<Row> {
         .rare_old_value(|old| old, |new| new.limit() == 5)
         .rare_new_value(|new| new, |old| old.limit() == 6)
         .row("detail")
-        .old(
+        .old_value(
             |old| old.with_detail(old::classic::Detail::default().with_a(7)),
             |new| new.detail == Some(new::classic::Detail::default().with_a(7)),
         )
-        .new(
+        .new_value(
             |new| new.with_detail(new::classic::Detail::default().with_a(7)),
             |old| old.detail == Some(old::classic::Detail::default().with_a(7)),
         )

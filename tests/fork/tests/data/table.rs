@@ -90,7 +90,7 @@ impl<Old: Data, New: Data> Table<Old, New> {
 
     /// A removed field: messages with it are read, without its value; other messages do not have it.
     pub(crate) fn removed(self, part: &str, write: impl Fn(Old) -> Old) -> Self {
-        let row = self.row(part).old(&write, |_| true).rare_old_value(&write, |_| false);
+        let row = self.row(part).old_value(&write, |_| true).rare_old_value(&write, |_| false);
         row.rare_new_value(|new| new, |_| false)
     }
 

@@ -274,7 +274,9 @@ impl Attachment {
             let counting = confirming.then_some(&self.exchange);
             let states = call.act(&self.replica, counting, now);
             if let Some(presence) = self.presence.as_mut().filter(|_| !confirming) {
-                states.iter().for_each(|state| presence.receive(now, state));
+                for state in &states {
+                    presence.receive(now, state);
+                }
             }
         }
         let live = |call: &Call| with(&call.exchange, |exchange| exchange.phase()) == Phase::Live;
@@ -347,7 +349,9 @@ impl Call {
                     let update = replica::beyond(&transaction, &vector).unwrap();
                     let edits = counting.map(|other| with(other, |exchange| exchange.edits()));
                     with(&self.exchange, |exchange| {
-                        edits.into_iter().for_each(|edits| exchange.count(edits));
+                        if let Some(edits) = edits {
+                            exchange.count(edits);
+                        }
                         exchange.answer(now, update);
                     });
                 }

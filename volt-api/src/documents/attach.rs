@@ -102,8 +102,8 @@ impl AttachDocument {
         self
     }
 
-    /// Makes the document read-only if the Volt does not permit writing. By default it then refuses the
-    /// document.
+    /// Makes the document read-only if the Volt does not permit writing, also when it revokes the right
+    /// later. By default it then refuses the document.
     pub fn read_only_fallback(mut self) -> Self {
         self.settings.read_only_fallback = true;
         self

@@ -81,7 +81,7 @@ impl Task {
             if live_since.is_some_and(|since| now() - since >= LONGEST_PAUSE) {
                 faults = 0;
             }
-            let verdict = verdict(&reason, answered);
+            let verdict = verdict(&reason, answered, self.settings.read_only_fallback);
             faults += u32::from(verdict == Verdict::Faulty);
             if verdict == Verdict::Final || faults >= TRIES {
                 self.states.send_replace(DocumentState::Refused { reason: reason.clone() });
@@ -268,8 +268,8 @@ enum Verdict {
     Final,
 }
 
-/// `answered` is set if the Volt had accepted the call.
-fn verdict(error: &Error, answered: bool) -> Verdict {
+/// `answered` is set if the Volt had accepted the call, `falls_back` if the document may become read-only.
+fn verdict(error: &Error, answered: bool, falls_back: bool) -> Verdict {
     match error.kind() {
         ErrorKind::Configuration => return Verdict::Final,
         ErrorKind::Protocol => return Verdict::Faulty,
@@ -278,6 +278,8 @@ fn verdict(error: &Error, answered: bool) -> Verdict {
         _ => {}
     }
     match error.code() {
+        // The next call is read-only. If the right to read was revoked too, the Volt does not accept it.
+        Code::PermissionDenied if answered && falls_back => Verdict::Faulty,
         Code::PermissionDenied
         | Code::NotFound
         | Code::Unauthenticated

@@ -241,6 +241,35 @@ async fn read_only_edits_stay_here() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_document_whose_right_to_write_is_revoked_becomes_read_only_on_request() {
+    let model = Model::default();
+    let doc = Doc::new();
+    model.next([Behaviour::RefuseUpdates(Code::PermissionDenied), Behaviour::ReadOnly]);
+    let document = attaching(&model, &doc).read_only_fallback().await.unwrap();
+    soon(document.synced()).await.unwrap();
+    assert!(!document.is_read_only());
+    write(&doc, "text");
+    state(&document, |_| document.is_read_only()).await;
+    soon(document.synced()).await.unwrap();
+    assert!(document.has_unconfirmed_edits());
+    assert_eq!((read(&doc), read(&model.doc("todo"))), ("text".to_owned(), String::new()));
+}
+
+/// The Volt accepts no further call.
+#[tokio::test(start_paused = true)]
+async fn a_document_whose_rights_are_revoked_is_refused() {
+    let model = Model::default();
+    let doc = Doc::new();
+    let code = Code::PermissionDenied;
+    model.next([Behaviour::RefuseUpdates(code), Behaviour::Refuse(code)]);
+    let document = attaching(&model, &doc).read_only_fallback().await.unwrap();
+    soon(document.synced()).await.unwrap();
+    write(&doc, "text");
+    state(&document, is_refused).await;
+    assert_eq!(model.starts().len(), 2);
+}
+
 #[tokio::test]
 async fn minimal_answers_of_a_volt_are_accepted() {
     let model = Model::default();

@@ -1,7 +1,5 @@
 //! One identity can neither fill the memory nor use all threads, and others are still served.
 
-use std::time::{Duration, Instant};
-
 use tokio::task::JoinSet;
 use volt_api::{
     Client, Code, Duplex, Error,
@@ -93,7 +91,6 @@ async fn hundreds_of_endless_statements_of_one_identity_delay_no_other() {
     }
     soon(query(&owner, &db, "INSERT INTO t VALUES (1)")).await.unwrap();
     assert_eq!(soon(query(&owner, &db, "SELECT x FROM t")).await.unwrap(), ["1"]);
-    let begin = Instant::now();
     soon(volt.shutdown()).await;
     while let Some(outcome) = soon(reading.join_next()).await {
         outcome.unwrap().unwrap_err();
@@ -101,5 +98,4 @@ async fn hundreds_of_endless_statements_of_one_identity_delay_no_other() {
     while let Some(outcome) = soon(changing.join_next()).await {
         outcome.unwrap().unwrap_err();
     }
-    assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
 }

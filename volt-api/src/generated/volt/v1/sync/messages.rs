@@ -391,7 +391,7 @@ pub struct SyncDocumentResponse {
     /// The phase that the message belongs to.
     #[prost(enumeration = "SyncState", tag = "4")]
     pub sync_state: i32,
-    /// The client has no write access, and had set `read_only_fallback`.
+    /// The client may only read: it has set `read_only`, or has no right to write and has set `read_only_fallback`.
     #[prost(bool, tag = "5")]
     pub is_read_only: bool,
 }

@@ -7,7 +7,10 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{
+    sync::mpsc,
+    task::{JoinHandle, JoinSet},
+};
 use volt_runtime::{Result, transport::BoxFuture};
 use yrs::{Doc, Origin, ReadTxn as _, TransactionMut, Uuid};
 
@@ -29,6 +32,7 @@ pub(super) type Attach = Box<dyn Fn(&Doc) -> BoxFuture<Result<Box<dyn Subdocumen
 /// The attached sub-documents of a document. Dropping it detaches them.
 pub(super) struct Subdocuments {
     children: Children,
+    changes: mpsc::UnboundedSender<Change>,
     task: JoinHandle<()>,
 }
 
@@ -36,6 +40,8 @@ pub(super) struct Subdocuments {
 enum Change {
     Loaded(Doc),
     Removed(Uuid),
+    /// The parent is stopped.
+    Stopped,
 }
 
 impl Subdocuments {
@@ -50,18 +56,19 @@ impl Subdocuments {
             // The receiver exists, so this cannot fail.
             let _ = changes.send(Change::Loaded(doc.clone()));
         }
+        let observed = changes.clone();
         transaction.observe_subdocs(origin, move |_, event| {
             // Sending fails after the parent was detached.
             for doc in event.removed() {
-                let _ = changes.send(Change::Removed(doc.guid()));
+                let _ = observed.send(Change::Removed(doc.guid()));
             }
             for doc in event.loaded() {
-                let _ = changes.send(Change::Loaded(doc.clone()));
+                let _ = observed.send(Change::Loaded(doc.clone()));
             }
         });
         let children = Children::default();
         let task = tokio::spawn(follow(attach, arriving, Arc::clone(&children)));
-        Self { children, task }
+        Self { children, changes, task }
     }
 
     pub(super) fn states(&self) -> Vec<(Uuid, DocumentStateWatch)> {
@@ -70,8 +77,10 @@ impl Subdocuments {
     }
 
     /// Stops all sub-documents. Returns the first error.
-    pub(super) async fn stop(self) -> Result<()> {
-        self.task.abort();
+    pub(super) async fn stop(mut self) -> Result<()> {
+        // Sub-documents that were loaded before are attached first, because their edits are sent, too.
+        let _ = self.changes.send(Change::Stopped);
+        let _ = (&mut self.task).await;
         let children: Vec<_> = lock(&self.children).drain().map(|(_, child)| child).collect();
         // Stop them concurrently, so that many take no longer than one.
         let outcomes = join_all(children.into_iter().map(Subdocument::stop)).await;
@@ -87,6 +96,7 @@ impl Drop for Subdocuments {
 }
 
 async fn follow(attach: Attach, mut changes: mpsc::UnboundedReceiver<Change>, children: Children) {
+    let mut removed = JoinSet::new();
     while let Some(change) = changes.recv().await {
         match change {
             Change::Loaded(doc) => {
@@ -101,8 +111,23 @@ async fn follow(attach: Attach, mut changes: mpsc::UnboundedReceiver<Change>, ch
                     Err(error) => tracing::warn!("a sub-document is not attached: {error:#}"),
                 }
             }
-            Change::Removed(guid) => drop(lock(&children).remove(&guid)),
+            Change::Removed(guid) => {
+                let child = lock(&children).remove(&guid);
+                if let Some(child) = child {
+                    removed.spawn(finish(child));
+                }
+                while removed.try_join_next().is_some() {}
+            }
+            Change::Stopped => break,
         }
+    }
+    while removed.join_next().await.is_some() {}
+}
+
+/// Stops a sub-document that was removed, whose last edits may not have been sent.
+async fn finish(child: Box<dyn Subdocument>) {
+    if let Err(error) = child.stop().await {
+        tracing::warn!("a removed sub-document is not stopped: {error:#}");
     }
 }
 

@@ -151,6 +151,29 @@ async fn sub_documents_end_with_their_parent() {
 }
 
 #[tokio::test]
+async fn the_last_edits_of_sub_documents_are_sent() {
+    for removes in [true, false] {
+        let model = Model::default();
+        let doc = Doc::new();
+        let attaching = attaching(&model, &doc).subdocuments(true);
+        let parent = attaching.batch(Duration::from_hours(1)).await.unwrap();
+        let pages = doc.get_or_insert_map("pages");
+        let inner = pages.insert(&mut doc.transact_mut(), "first", doc_with_guid("inner"));
+        if removes {
+            until(|| parent.subdocuments().len() == 1).await;
+            write(&inner, "inside");
+            pages.remove(&mut doc.transact_mut(), "first");
+            until(|| read(&model.doc("inner")) == "inside").await;
+        } else {
+            // It may not have been attached yet.
+            write(&inner, "inside");
+        }
+        soon(parent.stop()).await.unwrap();
+        assert_eq!(read(&model.doc("inner")), "inside");
+    }
+}
+
+#[tokio::test]
 async fn an_empty_id_is_refused_at_once() {
     let model = Model::default();
     let sync = crate::support::client(&model).sync();

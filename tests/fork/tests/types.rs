@@ -27,7 +27,7 @@ enum Value {
 /// One value in a message with a field of one type.
 struct Sample {
     value: Value,
-    /// Whether few programs have such values.
+    /// Set if few programs have such values.
     is_rare: bool,
     wire: Vec<u8>,
     json: String,

@@ -106,7 +106,7 @@ fn failing(sources: &Sources, version: &str) -> anyhow::Result<BTreeSet<usize>> 
     Ok(failing)
 }
 
-/// What the pieces use.
+/// The imports of all pieces.
 const PRELUDE: &str = "\
 #![allow(unused_imports)]
 

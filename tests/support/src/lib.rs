@@ -6,6 +6,7 @@
 mod captured;
 mod network;
 mod note;
+mod simulation;
 mod text;
 mod tls;
 
@@ -20,6 +21,7 @@ pub use self::{
     captured::Captured,
     network::Network,
     note::{Note, Refusal},
+    simulation::{Clock, Random},
     text::Text,
     tls::begin_tls,
 };

@@ -120,8 +120,8 @@ impl IntoFuture for FindResource {
 
     /// # Errors
     ///
-    /// Fails with the code [`Code::NotFound`] if there is no such resource, and if the Volt refuses
-    /// the lookup.
+    /// Fails with the code [`Code::NotFound`] if the resource does not exist. Also fails if the Volt
+    /// refuses the lookup.
     ///
     /// # Cancel safety
     ///
@@ -159,8 +159,8 @@ impl IntoFuture for ListChildren {
 
     /// # Errors
     ///
-    /// Fails with the code [`Code::NotFound`] if there is no such resource, and if the Volt refuses
-    /// the list.
+    /// Fails with the code [`Code::NotFound`] if the resource does not exist. Also fails if the Volt
+    /// refuses the list.
     ///
     /// # Cancel safety
     ///

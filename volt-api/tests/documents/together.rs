@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use volt_api::documents::{
-    doc_with_guid,
+    SyncedDocument, doc_with_guid,
     yrs::{Doc, Map as _, ReadTxn as _, Transact as _},
 };
 use volt_test_support::soon;
@@ -125,15 +125,21 @@ async fn sub_documents_are_attached_when_they_are_loaded() {
     soon(first.stop()).await.unwrap();
 }
 
+/// Attaches a document that sends no edit by itself, and adds the sub-document `inner`.
+async fn attach_with_inner(model: &Model, doc: &Doc) -> (SyncedDocument, Doc) {
+    let attaching = attaching(model, doc).subdocuments(true);
+    let parent = attaching.batch(Duration::from_hours(1)).await.unwrap();
+    let pages = doc.get_or_insert_map("pages");
+    let inner = pages.insert(&mut doc.transact_mut(), "first", doc_with_guid("inner"));
+    (parent, inner)
+}
+
 #[tokio::test]
 async fn sub_documents_end_with_their_parent() {
     for stops in [true, false] {
         let model = Model::default();
         let doc = Doc::new();
-        let attaching = attaching(&model, &doc).subdocuments(true);
-        let parent = attaching.batch(Duration::from_hours(1)).await.unwrap();
-        let pages = doc.get_or_insert_map("pages");
-        let inner = pages.insert(&mut doc.transact_mut(), "first", doc_with_guid("inner"));
+        let (parent, inner) = attach_with_inner(&model, &doc).await;
         until(|| parent.subdocuments().len() == 1).await;
         let (_, mut states) = parent.subdocuments().pop().unwrap();
         soon(states.synced()).await.unwrap();
@@ -155,14 +161,11 @@ async fn the_last_edits_of_sub_documents_are_sent() {
     for removes in [true, false] {
         let model = Model::default();
         let doc = Doc::new();
-        let attaching = attaching(&model, &doc).subdocuments(true);
-        let parent = attaching.batch(Duration::from_hours(1)).await.unwrap();
-        let pages = doc.get_or_insert_map("pages");
-        let inner = pages.insert(&mut doc.transact_mut(), "first", doc_with_guid("inner"));
+        let (parent, inner) = attach_with_inner(&model, &doc).await;
         if removes {
             until(|| parent.subdocuments().len() == 1).await;
             write(&inner, "inside");
-            pages.remove(&mut doc.transact_mut(), "first");
+            doc.get_or_insert_map("pages").remove(&mut doc.transact_mut(), "first");
             until(|| read(&model.doc("inner")) == "inside").await;
         } else {
             // It may not have been attached yet.

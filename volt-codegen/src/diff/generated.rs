@@ -86,7 +86,7 @@ impl Both<'_> {
         }
     }
 
-    /// Returns whether an item has the same path in both versions; `None` if there is no such item.
+    /// Returns whether an item has the same path in both versions. Returns `None` without such an item.
     fn item(&self, name: &str) -> Option<bool> {
         let was = self.old.items.get(name)?;
         Some(match self.counterpart(name) {

@@ -59,7 +59,7 @@ pub(super) struct Field {
     pub(super) shape: Shape,
     /// Whether the field's presence matters, beside its value.
     pub(super) optional: bool,
-    /// Whether a message without it is invalid.
+    /// Set if a message without it is invalid.
     pub(super) required: bool,
     /// The value of an absent field, if a file of proto2 sets it.
     pub(super) default: Option<String>,

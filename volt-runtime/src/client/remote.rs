@@ -43,7 +43,7 @@ pub(super) struct Remote {
     timeout: Duration,
 }
 
-/// How the host is reached.
+/// The route to the host.
 enum Way {
     Direct,
     /// Through this proxy, and the TLS settings for it if it speaks TLS.

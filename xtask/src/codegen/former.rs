@@ -18,7 +18,7 @@ pub(crate) fn file(version: &str) -> PathBuf {
 }
 
 impl FormerNames {
-    /// The names for a version below `proto/`; empty if there is no file.
+    /// Reads the names of a version below `proto/`. Without a file, there are none.
     pub(crate) fn read(root: &Path, version: &str) -> anyhow::Result<Self> {
         let path = root.join(file(version));
         let text = if path.is_file() { tree::read(&path)? } else { String::new() };

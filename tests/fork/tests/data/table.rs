@@ -49,7 +49,7 @@ impl<Old: Data, New: Data> Table<Old, New> {
         self.rows
     }
 
-    /// Begins the row of a field or value. What follows is part of it.
+    /// Begins the row of a field or value. The following values belong to it.
     pub(crate) fn row(mut self, part: &str) -> Self {
         let element = format!("{}.{part}", self.element);
         self.rows.push(Row { element, old: Lost::default(), new: Lost::default() });

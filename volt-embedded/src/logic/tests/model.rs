@@ -18,6 +18,7 @@ use volt_api::{
         ShareMode,
     },
 };
+use volt_test_support::Random;
 
 use super::volt;
 use crate::{
@@ -86,27 +87,6 @@ const METHODS: &[(&str, &str, Method)] = &[
     ("PublishWire", WIRE_PUBLISH, |actor, id| actor.reach_wire(id, WIRE_PUBLISH).map(drop)),
     ("SubscribeWire", WIRE_SUBSCRIBE, |actor, id| actor.reach_wire(id, WIRE_SUBSCRIBE).map(drop)),
 ];
-
-/// A random number generator (`SplitMix64`). A failure can be reproduced from its seed.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit as u64).unwrap()
-    }
-
-    fn one<'a>(&mut self, list: &[&'a str]) -> &'a str {
-        list[self.below(list.len())]
-    }
-}
 
 /// A random state of the store, as the model represents it.
 #[derive(Debug, Default)]
@@ -295,7 +275,7 @@ fn methods_are_denied_exactly_when_the_model_denies() {
     let mut calls = 0;
     for seed in 0..cases().div_ceil(CASES_OF_A_WORLD) {
         let volt = volt();
-        let world = World::random(&mut Random(seed), &identities(&volt));
+        let world = World::random(&mut Random::new(seed), &identities(&volt));
         let stored = volt.store.write(|tx| {
             world.store(tx);
             // Wires, because methods of wires refuse other kinds.
@@ -338,7 +318,7 @@ fn every_decision_agrees_with_the_model() {
     let mut decisions = 0;
     let mut permitted = 0;
     for seed in 0.. {
-        let world = World::random(&mut Random(seed), &keys);
+        let world = World::random(&mut Random::new(seed), &keys);
         // Roll the change back, which is faster than creating a new store.
         let outcome = volt.store.write(|tx| {
             world.store(tx);

@@ -72,8 +72,8 @@ struct Content {
     account: Account,
     /// The schemas of the roots, if changes must fit them.
     schemas: Option<Schemas>,
-    /// The document as JSON, if that was needed since the last change.
-    json: Option<Arc<Version>>,
+    /// The current version, if it was needed since the last change.
+    version: Option<Arc<Version>>,
 }
 
 /// The calls that share a document.
@@ -99,7 +99,7 @@ impl OpenDocument {
                 logged: Logged::default(),
                 account,
                 schemas: None,
-                json: None,
+                version: None,
             }),
             room: Mutex::default(),
             calls: AtomicU64::new(0),
@@ -216,7 +216,7 @@ impl OpenDocument {
             Err(Rejected::Refused(status)) => return Err(status.into()),
             Err(Rejected::Broken(status)) => Err(status.into()),
         };
-        content.json = new;
+        content.version = new;
         let change = match outcome {
             Ok(change) => change,
             Err(fault) => {
@@ -361,7 +361,7 @@ impl OpenDocument {
                 None => content.settings.strict.then(Schemas::default),
             };
             content.logged = logged;
-            content.json = None;
+            content.version = None;
             content.document = Some(document);
         }
         Ok(content)
@@ -379,11 +379,11 @@ impl OpenDocument {
 
 impl Content {
     fn version(&mut self) -> Result<Arc<Version>> {
-        if let Some(version) = &self.json {
+        if let Some(version) = &self.version {
             return Ok(Arc::clone(version));
         }
         let version = Version::new(self.document.as_ref().ok_or_else(unloaded)?.json()?);
-        Ok(Arc::clone(self.json.insert(version)))
+        Ok(Arc::clone(self.version.insert(version)))
     }
 }
 

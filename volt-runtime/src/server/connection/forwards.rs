@@ -41,7 +41,7 @@ enum Shared {
     Address(IpAddr),
     /// All calls for a target.
     Target(String),
-    /// Those that are not among the first of their connection.
+    /// The calls for a target that are not among the first of their connection.
     Further(String),
 }
 

@@ -6,13 +6,11 @@
 use std::{
     collections::{BTreeSet, VecDeque},
     env,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
+use volt_test_support::{Clock, Random};
 use yrs::{
     Any, Array as _, ArrayPrelim, ArrayRef, Doc, GetString as _, Map as _, MapRef, Out,
     ReadTxn as _, Text as _, TextRef, Transact as _, types::ToJson as _,
@@ -22,41 +20,6 @@ use super::{
     Action, Exchange, Phase, Settings, SyncDocumentRequest, SyncDocumentResponse, volt::Volt,
 };
 use crate::documents::replica::{self, Replica};
-
-/// A random number generator (`SplitMix64`). A failure can be reproduced from its seed.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit as u64).unwrap()
-    }
-
-    fn one_in(&mut self, number: usize) -> bool {
-        self.below(number) == 0
-    }
-}
-
-/// The simulated time, which observers of documents read too.
-#[derive(Clone)]
-struct Clock(Instant, Arc<AtomicU64>);
-
-impl Clock {
-    fn now(&self) -> Instant {
-        self.0 + Duration::from_millis(self.1.load(Ordering::Relaxed))
-    }
-
-    fn pass(&self, milliseconds: u64) {
-        self.1.fetch_add(milliseconds, Ordering::Relaxed);
-    }
-}
 
 /// A call on the network, with the messages that have not arrived.
 #[derive(Default)]
@@ -198,8 +161,8 @@ struct World {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let mut random = Random(seed);
-        let clock = Clock(Instant::now(), Arc::default());
+        let mut random = Random::new(seed);
+        let clock = Clock::new();
         let chunk = [16, 200, 1 << 20][random.below(3)];
         let volt = Volt::new([16, 200, 1 << 20][random.below(3)], random.one_in(4));
         let batch = Duration::from_millis([0, 50][random.below(2)]);

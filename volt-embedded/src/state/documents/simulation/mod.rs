@@ -8,7 +8,6 @@
 mod network;
 mod presence;
 mod provider;
-mod random;
 mod volt;
 mod world;
 
@@ -22,7 +21,7 @@ use self::{
 /// The number of runs, unless the environment sets another.
 const RUNS: u64 = 100;
 
-/// What must happen in some of the runs.
+/// The events that must happen in some of the runs.
 const EVENTS: &[&str] = &[
     "a document stops",
     "a document that stops loses its call",

@@ -12,6 +12,7 @@ use volt_api::documents::{
     exchange::{Action, Exchange, Phase, Settings},
     replica::{self, Replica},
 };
+use volt_test_support::{Clock, Random};
 use yrs::{
     Any, Array as _, ArrayPrelim, ArrayRef, ClientID, Doc, GetString as _, Map as _, MapRef,
     OffsetKind, Options, Out, ReadTxn as _, Text as _, TextRef, Transact as _, TransactionMut,
@@ -19,13 +20,15 @@ use yrs::{
     types::{Attrs, ToJson as _},
 };
 
-use super::{
-    presence::{self, Presence},
-    random::{Clock, Random},
-};
+use super::presence::{self, Presence};
 
 /// The size of a value that takes the Volt several messages, in bytes.
 const LARGE: usize = 3 << 19;
+
+/// Returns a place in a sequence of this length.
+fn place(random: &mut Random, length: u32) -> u32 {
+    u32::try_from(random.below(length as usize + 1)).unwrap()
+}
 
 /// A provider. Its document outlives its attachments.
 pub(super) struct Provider {
@@ -113,7 +116,7 @@ impl Provider {
             self.map.insert(&mut transaction, "large", Any::Buffer(vec![7; LARGE].into()));
         }
         // Nothing removes from the list, so that it shows which edits have arrived.
-        let at = random.place(self.list.len(&transaction));
+        let at = place(random, self.list.len(&transaction));
         self.list.insert(&mut transaction, at, number);
         drop(transaction);
         self.added.push(number);
@@ -128,16 +131,16 @@ impl Provider {
         let length = self.text.len(transaction);
         match random.below(9) {
             0 if length > 4 => {
-                self.text.remove_range(transaction, random.place(length - 3), 3);
+                self.text.remove_range(transaction, place(random, length - 3), 3);
             }
             0..=2 => {
                 let text = format!("{number} ä ").repeat(1 + random.below(4));
-                self.text.insert(transaction, random.place(length), &text);
+                self.text.insert(transaction, place(random, length), &text);
             }
             3 if length > 4 => {
                 let bold = if random.one_in(3) { Any::Null } else { true.into() };
                 let attributes = Attrs::from([("bold".into(), bold)]);
-                self.text.format(transaction, random.place(length - 4), 4, attributes);
+                self.text.format(transaction, place(random, length - 4), 4, attributes);
             }
             3 | 4 => {
                 self.map.insert(transaction, random.one(&["a", "b"]), number);

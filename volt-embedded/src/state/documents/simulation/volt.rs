@@ -35,7 +35,7 @@ pub(super) struct Volt {
     documents: Documents,
     settings: Settings,
     calls: BTreeMap<usize, Call>,
-    /// Whether each provider may write.
+    /// Set for each provider that may write.
     pub(super) may_write: Vec<bool>,
 }
 

@@ -6,11 +6,11 @@ use std::{
 };
 
 use volt_api::documents::exchange::{Phase, Settings};
+use volt_test_support::{Clock, Random};
 
 use super::{
     network::Link,
     provider::{Attachment, Provider, with},
-    random::{Clock, Random},
     volt::Volt,
 };
 
@@ -36,13 +36,13 @@ pub(super) struct World {
     has_rights: bool,
     /// Set until an edit is larger than a piece.
     large: bool,
-    /// What has happened, and how often.
+    /// The events, with their numbers.
     pub(super) seen: BTreeMap<&'static str, usize>,
 }
 
 impl World {
     pub(super) fn new(seed: u64) -> Self {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let count = 2 + random.below(3);
         let settings = Settings {
             database: "notes".to_owned(),
